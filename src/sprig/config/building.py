@@ -1,0 +1,137 @@
+"""Settings to objects: the Trainer, its loggers and its callbacks, in the one place that wires them."""
+
+import netrc
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from sprig.config.schema import LoggerConfig
+from sprig.training.config import TrainerConfig
+
+
+def quiet_lightning() -> None:
+    """Silence advice that does not apply here: our loader reads memory, our rows are shuffled, one log is ours."""
+    import logging
+
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*The number of training batches.*",
+        ".*Experiment logs directory.*",
+        ".*GPU available but not used.*",
+        ".*isn't compatible with.*litlogger.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def device_of(accelerator: str) -> str:
+    """The kind of device ("cpu", "cuda", "mps", ...) that Lightning picks for an accelerator setting."""
+    if accelerator in ("auto", "gpu"):
+        if torch.cuda.is_available():
+            return "cuda"
+        if torch.backends.mps.is_available():
+            return "mps"
+    return "cpu" if accelerator in ("auto", "cpu") else accelerator
+
+
+def build_trainer(
+    config: TrainerConfig, precision: str, loggers: list[Logger], callbacks: list[L.Callback], directory: Path
+) -> L.Trainer:
+    """Lightning's Trainer with our callbacks in place of its own bar, summary and checkpoints."""
+    devices: Any = int(config.devices) if config.devices.lstrip("-").isdigit() else config.devices
+    return L.Trainer(
+        default_root_dir=directory,
+        logger=loggers,
+        callbacks=callbacks,
+        precision=precision,  # type: ignore[arg-type]
+        devices=devices,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        max_epochs=-1 if config.max_epochs is None else config.max_epochs,
+        overfit_batches=_count_or_part(config.overfit_batches),
+        limit_train_batches=_count_or_part(config.limit_train_batches),
+        limit_val_batches=_count_or_part(config.limit_val_batches),
+        val_check_interval=_count_or_part(config.val_check_interval),
+        **{
+            name: getattr(config, name)
+            for name in (
+                "max_steps",
+                "max_time",
+                "accelerator",
+                "strategy",
+                "num_nodes",
+                "accumulate_grad_batches",
+                "gradient_clip_val",
+                "check_val_every_n_epoch",
+                "log_every_n_steps",
+                "deterministic",
+                "detect_anomaly",
+            )
+        },
+    )
+
+
+def _count_or_part(value: float | None) -> Any:
+    """Lightning tells batches from parts of an epoch by type: 1.0 is the whole epoch, 2 is two batches."""
+    return int(value) if value is not None and value > 1 and value == int(value) else value
+
+
+def build_loggers(config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any]) -> list[Logger]:
+    """metrics.csv always, and beside it what config names; name and plain are the run's name and configuration."""
+    loggers: list[Logger] = [CSVLogger(directory, name="", version="", flush_logs_every_n_steps=100)]
+    if config.name == "tensorboard":
+        loggers.append(TensorBoardLogger(directory, name="", version=""))
+    if config.name == "wandb":
+        loggers.append(_wandb(config, directory, name, plain))
+    return loggers
+
+
+def _wandb(config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any]) -> Logger:
+    import wandb
+    from lightning.pytorch.loggers import WandbLogger
+
+    offline = config.offline if config.offline is not None else not _logged_in_to_wandb()
+    os.environ.setdefault("WANDB_SILENT", "true")
+    run = wandb.init(
+        project=config.project,
+        name=f"{name}/{directory.name}",
+        dir=str(directory),
+        mode="offline" if offline else "online",
+        config=plain,
+        # The command line and the machine's particulars are nobody else's business; neither is the code.
+        settings=wandb.Settings(x_disable_meta=True, save_code=False, console="off", silent=True, init_timeout=20),
+        reinit="finish_previous",
+    )
+    return WandbLogger(experiment=run)
+
+
+def finish_wandb(failed: bool) -> None:
+    """End the W&B run, if there is one, with the exit code that the job has."""
+    import sys
+
+    if "wandb" in sys.modules:
+        import wandb
+
+        if wandb.run is not None:
+            wandb.finish(exit_code=int(failed))
+
+
+def _logged_in_to_wandb() -> bool:
+    """Whether an API key is at hand; asks nobody."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    if os.environ.get("WANDB_MODE"):
+        return os.environ["WANDB_MODE"] == "online"
+    try:
+        hosts = netrc.netrc().hosts
+    except (OSError, netrc.NetrcParseError):
+        return False
+    return any("wandb" in host for host in hosts)

@@ -1,0 +1,61 @@
+"""What must fit together between groups, checked before any data is read."""
+
+import os
+from pathlib import Path
+
+from sprig.config.schema import TrainConfig
+from sprig.data import sources
+from sprig.data.config import DataConfig
+
+LAYOUTS = ("padded", "packed")
+
+
+def check_train(settings: TrainConfig) -> None:
+    """Raise ValueError, in one or two lines, for settings that cannot be trained with."""
+    check_data(settings.data)
+    settings.model.check()
+    settings.optim.check()
+    if settings.data.seq_len > settings.model.max_position_embeddings:
+        raise ValueError(
+            f"data.seq_len={settings.data.seq_len} is longer than the model's context, "
+            f"model.max_position_embeddings={settings.model.max_position_embeddings}."
+        )
+    if settings.model.vocab_size != settings.data.vocab_size:
+        raise ValueError(
+            f"model.vocab_size={settings.model.vocab_size} differs from data.vocab_size={settings.data.vocab_size}: "
+            f"set data.vocab_size only, the model follows it."
+        )
+    trainer = settings.trainer
+    if trainer.max_epochs is None and trainer.max_steps < 0 and trainer.max_time is None:
+        raise ValueError("The run would never end: set trainer.max_epochs, trainer.max_steps or trainer.max_time.")
+    if 0 in (trainer.max_epochs, trainer.max_steps) or (trainer.max_epochs or 1) < 0:
+        raise ValueError("A run of zero steps trains nothing: raise trainer.max_epochs or trainer.max_steps.")
+    if settings.callbacks.mode not in ("min", "max"):
+        raise ValueError(f"callbacks.mode={settings.callbacks.mode!r} must be min or max.")
+    if settings.callbacks.held_out_headers < 0:
+        raise ValueError("callbacks.held_out_headers must be 0 (none) or more.")
+    if settings.logger.name not in ("wandb", "tensorboard", "csv"):
+        raise ValueError(f"logger.name={settings.logger.name!r} is no logger: choose wandb, tensorboard or csv.")
+
+
+def check_data(data: DataConfig) -> None:
+    """Raise ValueError for settings of the data that are out of their range."""
+    sources.load(data.source)
+    if data.seq_len < 1:
+        raise ValueError(f"data.seq_len={data.seq_len} must be at least 1.")
+    if data.batch_size < 1:
+        raise ValueError(f"data.batch_size={data.batch_size} must be at least 1.")
+    if not 0 < data.val_fraction < 1:
+        raise ValueError(f"data.val_fraction={data.val_fraction} must be between 0 and 1, both excluded.")
+    if data.limit is not None and data.limit < 2:
+        raise ValueError(f"data.limit={data.limit} must be at least 2, one document for each side of the split.")
+    if data.layout not in LAYOUTS:
+        raise ValueError(f"data.layout={data.layout!r} must be one of: {', '.join(LAYOUTS)}.")
+
+
+def check_output(directory: Path) -> None:
+    """Raise ValueError if directory already holds a run or cannot be written."""
+    if (directory / "trace.json").exists():
+        raise ValueError(f"{directory} already holds a run; wait a second, or go on with it by resume={directory}.")
+    if not os.access(directory, os.W_OK):
+        raise ValueError(f"{directory} cannot be written: choose another output_dir.")

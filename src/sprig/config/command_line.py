@@ -1,0 +1,57 @@
+"""What the shell hands over, made into what Hydra reads: free text is quoted, a resumed run's settings are put back."""
+
+import re
+from pathlib import Path
+
+import yaml
+from hydra.core.override_parser.types import Quote, QuotedString
+
+FREE_TEXT = ("prompt", "ckpt", "resume", "data.path")
+"""Settings whose value is taken as it stands, whatever commas, brackets and equal signs it has."""
+
+
+def prepare(argv: list[str]) -> list[str]:
+    """The command line for Hydra; several `prompt=` become one list. ValueError for a run that cannot be resumed."""
+    texts: dict[str, list[str]] = {}
+    others = []
+    for argument in argv[1:]:
+        key, equals, value = argument.partition("=")
+        if equals and key in FREE_TEXT:
+            texts.setdefault(key, []).append(value)
+        else:
+            # Hydra would take an option named true for a truth value, which a group cannot be.
+            others.append('debug="true"' if argument == "debug=true" else argument)
+    if "resume" in texts:
+        others = _settings_of(resolve_run(texts["resume"][-1], others), others) + others
+    for key, values in texts.items():
+        quoted = [_quote(value) for value in values]
+        others.append(f"{key}=[{','.join(quoted)}]" if key == "prompt" else f"{key}={quoted[-1]}")
+    return [argv[0], *others]
+
+
+def resolve_run(resume: str, arguments: list[str]) -> Path:
+    """The run directory that `resume=` names: a path, or `last` for the newest run of output_dir."""
+    output_dir = next((a.split("=", 1)[1] for a in arguments if a.startswith("output_dir=")), "outputs")
+    directory = Path(output_dir) / "latest" if resume == "last" else Path(resume).expanduser()
+    directory = directory.resolve()
+    if not (directory / "checkpoints" / "last.ckpt").is_file():
+        raise ValueError(
+            f"resume={resume}: {directory} has no checkpoints/last.ckpt to go on from. "
+            f"Name the directory of an interrupted run."
+        )
+    return directory
+
+
+def _settings_of(directory: Path, arguments: list[str]) -> list[str]:
+    """The overrides that started the run in directory, but for those given anew, and its directory itself."""
+    given = {argument.partition("=")[0] for argument in arguments} | {"resume"}
+    overrides = yaml.safe_load((directory / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+    kept = [override for override in map(str, overrides) if override.partition("=")[0] not in given]
+    return [*kept, f"hydra.run.dir={_quote(str(directory))}"]
+
+
+def _quote(value: str) -> str:
+    """A quoted string of Hydra's grammar that stands for exactly value."""
+    # OmegaConf reads "${" as the start of an interpolation unless a backslash stands before it.
+    escaped = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
+    return QuotedString(escaped, Quote.double).with_quotes()

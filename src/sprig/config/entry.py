@@ -1,0 +1,133 @@
+"""From the command line to a verb: Hydra's main around it, and every failure as one or two lines and exit code 1.
+
+Hydra hands the verb a composed configuration; here it becomes a plain typed dataclass, so no other module sees
+OmegaConf's containers.
+"""
+
+import difflib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, cast, get_args, get_type_hints
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sprig.config import command_line, multirun, schema
+from sprig.data import sources
+
+CONF = Path(__file__).parents[3] / "conf"
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+
+
+class Interrupted(Exception):
+    """The user stopped the run and it was saved; the message says how to go on."""
+
+
+def run(verb: str, task: Callable[[Any, Path], float | None]) -> None:
+    """Run `task(settings, run_directory)` under Hydra with conf/<verb>.yaml, and exit."""
+    schema.register()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed with a traceback
+    codes = [0]
+    try:
+        sys.argv = command_line.prepare(sys.argv)
+        hydra.main(config_path=str(CONF), config_name=verb, version_base="1.3")(_typed(verb, task, codes))()
+    except Exception as error:
+        codes.append(_report(error, verb))
+    except KeyboardInterrupt:
+        codes.append(INTERRUPTED)
+    multirun.draw()
+    sys.exit(max(codes))
+
+
+def _typed(
+    verb: str, task: Callable[[Any, Path], float | None], codes: list[int]
+) -> Callable[[DictConfig], float | None]:
+    """What Hydra calls: a failure is reported and its exit code kept, so that a sweep's other jobs go on."""
+
+    def job(cfg: DictConfig) -> float | None:
+        try:
+            directory = Path(HydraConfig.get().runtime.output_dir)
+            with multirun.job(directory):
+                return task(OmegaConf.to_object(cfg), directory)
+        except Exception as error:
+            codes.append(_report(error, verb))
+            if isinstance(error, Interrupted):
+                raise KeyboardInterrupt from error  # ends the sweep as well
+            return float("nan")
+
+    return job
+
+
+def _report(error: Exception, verb: str) -> int:
+    """Print what went wrong; the exit code."""
+    if isinstance(error, Interrupted):
+        print(error, file=sys.stderr)
+        return INTERRUPTED
+    if any(re.fullmatch(r"debug=(true|traceback)|debug\.traceback=true", argument) for argument in sys.argv):
+        traceback.print_exception(error)
+    elif isinstance(error, HydraException | OmegaConfBaseException):
+        print(_config_message(error, verb), file=sys.stderr)
+    elif isinstance(error, ValueError | OSError):
+        print(f"Error: {error}", file=sys.stderr)
+    else:
+        print(f"Error: {type(error).__name__}: {error}\nAdd debug=traceback to see where.", file=sys.stderr)
+    return 1
+
+
+def _config_message(error: Exception, verb: str) -> str:
+    """Hydra's and OmegaConf's messages as one or two lines, with the nearest valid key where there is one."""
+    text = f"{error}\n{error.__cause__ or ''}"
+    unknown = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' (?:is )?not in", text)
+    full_key = re.search(r"full_key: (\S+)", text)
+    if unknown and "not in" in text:
+        key = unknown.group(1)
+        if full_key and full_key.group(1).endswith(key):
+            key = full_key.group(1)
+        near = _nearest(key, verb)
+        return f"Error: {key} is no setting; " + (
+            f"did you mean {near}?" if near else f"see python src/{verb}.py --help."
+        )
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing:
+        return f"Error: {missing.group(1)} has to be given, for example {missing.group(1)}=..."
+    group = re.search(r"Could not find '([^']+)/([^']+)'\s+Available options in", text)
+    if group:
+        options = re.findall(r"^\t(\w+)$", text, flags=re.MULTILINE)
+        similar = difflib.get_close_matches(group.group(2), options, 1)
+        hint = f"did you mean {group.group(1)}={similar[0]}? " if similar else ""
+        return f"Error: {group.group(1)}={group.group(2)} is no option; {hint}There are: {', '.join(options)}."
+    merging = re.search(r"Error merging override (.+)", text)
+    if merging and error.__cause__:
+        return f"Error: {merging.group(1)}: {str(error.__cause__).splitlines()[0]}."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    key_note = f" ({full_key.group(1)})" if full_key and full_key.group(1) not in lines[0] else ""
+    return f"Error: {lines[0]}{key_note}"
+
+
+def _nearest(key: str, verb: str) -> str | None:
+    keys = list(_keys(schema.SCHEMAS[verb]))
+    for source in sources.names():
+        keys += [f"data.{name}" for name in _keys(sources.load(source).Config)]
+    nearest = difflib.get_close_matches(key, keys, 1, cutoff=0.6)
+    if not nearest:  # the right name in the wrong place: max_epochs for trainer.max_epochs
+        leaves = {name.rsplit(".", 1)[-1]: name for name in keys}
+        nearest = [leaves[leaf] for leaf in difflib.get_close_matches(key.rsplit(".", 1)[-1], leaves, 1, cutoff=0.75)]
+    return nearest[0] if nearest else None
+
+
+def _keys(dataclass_type: type) -> list[str]:
+    """Dotted names of a schema's leaves, in order."""
+    hints = get_type_hints(dataclass_type)
+    found = []
+    for field in fields(cast(Any, dataclass_type)):
+        inner = next((kind for kind in (hints[field.name], *get_args(hints[field.name])) if is_dataclass(kind)), None)
+        found += [f"{field.name}.{key}" for key in _keys(cast(type, inner))] if inner else [field.name]
+    return found

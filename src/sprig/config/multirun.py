@@ -1,0 +1,54 @@
+"""The jobs of a multirun: what each came to, and the table at the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from sprig.trace.jobs import JobResult
+
+
+@dataclass
+class _Sweep:
+    monitor: str = "val/loss"
+    mode: str = "min"
+    jobs: list[JobResult] = field(default_factory=list)
+
+
+_sweep = _Sweep()  # Hydra's own launcher runs the jobs one after the other in this process
+
+
+@contextmanager
+def job(directory: Path) -> Iterator[None]:
+    """Keep the result of the run that goes on inside, if it is a job of a multirun."""
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        yield
+        return
+    overrides = list(HydraConfig.get().overrides.task)
+    result = JobResult(len(_sweep.jobs), overrides, "failed", {}, str(directory))
+    _sweep.jobs.append(result)
+    try:
+        yield
+        result.status = "done"
+    except Exception as error:
+        result.error = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise
+
+
+def report(metrics: dict[str, float], monitor: str, mode: str) -> None:
+    """Tell the multirun what its present job measured, and by what jobs are ranked; outside one, nothing happens."""
+    _sweep.monitor, _sweep.mode = monitor, mode
+    if _sweep.jobs:
+        _sweep.jobs[-1].metrics = metrics
+
+
+def draw() -> None:
+    """Print the table of the jobs, best first; outside a multirun, nothing happens."""
+    if _sweep.jobs:
+        from sprig.trace.console import open_console
+        from sprig.trace.jobs import draw_jobs
+
+        open_console().print(draw_jobs(_sweep.jobs, _sweep.monitor, _sweep.mode))

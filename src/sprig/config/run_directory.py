@@ -1,0 +1,56 @@
+"""The directory of a run and the trace that is kept in it."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from sprig.trace.records import Run, Trace
+
+LIBRARIES = ("sprig", "torch", "lightning", "tokenizers", "hydra-core")
+
+
+def new_trace(directory: Path, seed: int | None, device: str) -> Trace:
+    """An empty trace that says who, when and with what."""
+    versions = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        with suppress(ModuleNotFoundError):  # sprig itself, where it runs from its folder without being installed
+            versions[library] = version(library)
+    return Trace(
+        Run(
+            id="/".join(directory.parts[-2:]),
+            command=shlex.join(["python", *sys.argv]),
+            started=datetime.now().astimezone().isoformat(timespec="seconds"),
+            seed=seed,
+            device=device,
+            git=_git_revision(),
+            versions=versions,
+        )
+    )
+
+
+def point_latest(output_dir: Path, directory: Path) -> None:
+    """Make output_dir/latest a link to directory; without links on this file system there is none."""
+    beside = output_dir / f".latest-{os.getpid()}"
+    with suppress(OSError):
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(os.path.relpath(directory, output_dir), target_is_directory=True)
+        beside.replace(output_dir / "latest")
+
+
+def _git_revision() -> str | None:
+    """The commit of Sprig's own code, with a + where it has changes; None outside a repository."""
+    here = Path(__file__).parent
+    try:
+        described = subprocess.run(  # a fixed command
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--match="],  # noqa: S607  # git as the user has it
+            cwd=here, capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

@@ -1,0 +1,117 @@
+"""The typed schemas behind conf/: a wrong key or type is refused before any work is done.
+
+Each room keeps the dataclass of its own settings; here they are put together and registered with Hydra.
+Nothing slow is imported: `--help` reads this.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from sprig.data import sources
+from sprig.data.config import DataConfig
+from sprig.generation.config import SamplingConfig
+from sprig.model.config import ModelConfig
+from sprig.training.config import CallbacksConfig, OptimConfig, TrainerConfig
+
+
+@dataclass
+class MetricsConfig:
+    """What is measured on the validation rows."""
+
+    names: list[str] = MISSING
+
+
+@dataclass
+class LoggerConfig:
+    """Where figures go besides metrics.csv and trace.json, which are always written."""
+
+    name: str = "wandb"
+    """wandb, tensorboard or csv (nothing more)."""
+    project: str = "sprig"
+    offline: bool | None = None
+    """Of wandb: null is online only where the user is logged in; true never, false always."""
+
+
+@dataclass
+class DebugConfig:
+    """For finding faults."""
+
+    traceback: bool = False
+
+
+@dataclass
+class TrainConfig:
+    """Everything that `train.py` takes."""
+
+    name: str = MISSING
+    """The folder of output_dir that the run goes to."""
+    seed: int = 0
+    """Draws the initial weights, the order of the rows, and dropout."""
+    output_dir: str = "outputs"
+    resume: str | None = None
+    """last, or the directory of an interrupted run: go on with it, its settings and its directory."""
+    prompts: list[str] = field(default_factory=list)
+    """Continued at the end of the run, as the sixth stage; without any, a held-out header or beginning is."""
+    data: DataConfig = MISSING
+    model: ModelConfig = MISSING
+    optim: OptimConfig = MISSING
+    trainer: TrainerConfig = MISSING
+    metrics: MetricsConfig = MISSING
+    logger: LoggerConfig = MISSING
+    callbacks: CallbacksConfig = MISSING
+    debug: DebugConfig = field(default_factory=DebugConfig)
+
+
+@dataclass
+class SampleConfig(SamplingConfig):
+    """Everything that `sample.py` takes."""
+
+    name: str = MISSING
+    ckpt: str = MISSING
+    prompt: Any = MISSING
+    """A prompt, or a list of them."""
+    format: str = "text"
+    trace: bool = False
+    output_dir: str = "outputs"
+    accelerator: str = "auto"
+    debug: DebugConfig = field(default_factory=DebugConfig)
+
+
+@dataclass
+class EvaluateConfig:
+    """Everything that `evaluate.py` takes."""
+
+    name: str = MISSING
+    ckpt: str = MISSING
+    data: DataConfig | None = None
+    """null: the checkpoint's own validation split."""
+    metrics: MetricsConfig = MISSING
+    held_out_headers: int = 200
+    output_dir: str = "outputs"
+    accelerator: str = "auto"
+    precision: str = "auto"
+    debug: DebugConfig = field(default_factory=DebugConfig)
+
+
+SCHEMAS: dict[str, type] = {"train": TrainConfig, "sample": SampleConfig, "evaluate": EvaluateConfig}
+
+
+def register() -> None:
+    """Make the schemas known to Hydra, under names that no file in conf/ has."""
+    store = ConfigStore.instance()
+    for name, schema in SCHEMAS.items():
+        store.store(name=f"{name}_schema", node=schema)
+    for group, schema in {
+        "model": ModelConfig,
+        "optim": OptimConfig,
+        "trainer": TrainerConfig,
+        "metrics": MetricsConfig,
+        "logger": LoggerConfig,
+        "callbacks": CallbacksConfig,
+    }.items():
+        store.store(group="schema", name=group, node=schema)
+    for source in sources.names():
+        store.store(group="schema/data", name=source, node=sources.load(source).Config)

@@ -1,0 +1,111 @@
+"""The last three stages of a training run, described for the trace with the run's own numbers."""
+
+from collections.abc import Sequence
+
+import torch
+
+from sprig.data.documents import Document
+from sprig.data.packing import Rows, encode_rows
+from sprig.data.preparation import Prepared
+from sprig.generation.config import SamplingConfig
+from sprig.generation.generator import Generator
+from sprig.model.transformer import Transformer
+from sprig.trace.records import Epoch, Generation, Stage
+from sprig.training.loss import token_losses
+
+
+def training_stage(data: Prepared, model: Transformer, epochs: Sequence[Epoch], steps: int, seconds: float) -> Stage:
+    """Stage 4; the sample shows what the trained model expects as the held-out sample's last token."""
+    rows, width = len(data.train), data.train.seq_len
+    losses = [f"{epoch.metrics['train/loss']:.2f}" for epoch in epochs if "train/loss" in epoch.metrics]
+    return Stage(
+        name="Model training",
+        input_shape=f"{rows:,} rows x {width} integers (training set)",
+        operation=f"train {model.num_parameters:,} parameters to predict the next token, {steps:,} steps",
+        output_shape=f"trained model, training loss {' -> '.join(losses) or 'not measured'}",
+        seconds=seconds,
+        sample=_last_token_guess(data, model),
+        counts={"steps": steps, "tokens": epochs[-1].tokens if epochs else 0},
+    )
+
+
+def validation_stage(data: Prepared, model: Transformer, metrics: dict[str, float]) -> Stage:
+    """Stage 5; the sample is the held-out sample's own loss and accuracy."""
+    rows = encode_rows([data.sample], data.tokenizer, data.val.seq_len, "padded")
+    nats, right, tokens = _score(model, rows)
+    shown = (
+        "val/loss",
+        "val/accuracy",
+        "val/body_loss",
+        "val/body_accuracy",
+        "val/bits_per_byte",
+        "val/exact",
+        "val/runs",
+    )
+    return Stage(
+        name="Validation",
+        input_shape=f"{len(data.val):,} rows x {data.val.seq_len} integers (validation set)",
+        operation="measure loss and accuracy on unseen code, padding not counted",
+        output_shape=", ".join(f"{name} {metrics[name]:.3f}" for name in shown if name in metrics),
+        seconds=None,  # within the training stage: after each epoch
+        sample=f"loss {nats / tokens:.3f} nats a token, {right} of {tokens} tokens guessed right",
+    )
+
+
+def generation_stage(
+    data: Prepared, model: Transformer, prompts: Sequence[str], config: SamplingConfig
+) -> tuple[Stage, list[Generation]]:
+    """Stage 6: continue the followed sample's beginning, then prompts; each says whether training saw its header."""
+    beginning = _beginning(data.sample, data)
+    generator = Generator(model, data.tokenizer)
+    followed = generator.generate([beginning], config)
+    others = generator.generate(list(prompts), config) if prompts else []
+    results = followed + others
+    ids = 1 + len(data.tokenizer.encode(beginning))
+    stage = Stage(
+        name="Code generation",
+        input_shape=f"prompt x {ids} integers",
+        operation="generate token by token, the likeliest each time, with a key-value cache",
+        output_shape=f"{len(followed[0].token_ids)} new tokens, {followed[0].stop_reason}",
+        seconds=sum(len(result.token_ids) / result.tokens_per_second for result in results),
+        sample=f"{beginning} => {followed[0].completion}",
+    )
+    return stage, results
+
+
+def seen_in_training(data: Prepared, prompt: str) -> bool:
+    """Whether a training document starts with the prompt: then its completion shows memory, not generalisation."""
+    return any(document.text.startswith(prompt) for document in data.train_documents)
+
+
+def _beginning(sample: Document, data: Prepared) -> str:
+    """The sample's header, or the first half of its tokens, cut to what the context can hold."""
+    if sample.header:
+        return sample.text[: sample.header]
+    ids = data.tokenizer.encode(sample.text)[: data.val.seq_len]
+    return data.tokenizer.decode(ids[: max(1, len(ids) // 2)]).rstrip("\ufffd")
+
+
+@torch.inference_mode()
+def _last_token_guess(data: Prepared, model: Transformer) -> str:
+    model.eval()
+    ids = data.tokenizer.encode(data.sample.text)[: data.val.seq_len]
+    context = torch.tensor([[data.tokenizer.end_of_text, *ids[:-1]]], device=model.device)
+    probability, guess = model(context)[0, -1].float().softmax(-1).max(-1)
+    before = data.tokenizer.decode(ids[:-1])[-30:]
+    [token] = data.tokenizer.tokens([int(guess)])
+    [actual] = data.tokenizer.tokens(ids[-1:])
+    return f"after {before!r} the model expects {token!r} with probability {probability:.2f}; it is {actual!r}"
+
+
+@torch.inference_mode()
+def _score(model: Transformer, rows: Rows) -> tuple[float, int, int]:
+    """Total nats, right guesses and tokens of rows."""
+    model.eval()
+    ids = torch.from_numpy(rows.ids).long().to(model.device)
+    counted = torch.arange(rows.seq_len) < torch.from_numpy(rows.lengths)[:, None]
+    counted = counted.to(model.device)
+    logits = model(ids[:, :-1])
+    nats = token_losses(logits, ids[:, 1:].masked_fill(~counted, -100)).sum()
+    right = ((logits.argmax(-1) == ids[:, 1:]) & counted).sum()
+    return float(nats), int(right), rows.tokens

@@ -1,0 +1,214 @@
+"""The main job: raw code in, a trained model out, code generated from it, through the six stages of the trace."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from sprig import checkpoint
+from sprig.config import building, multirun, stages
+from sprig.config.checks import check_output, check_train
+from sprig.config.entry import Interrupted
+from sprig.config.run_directory import new_trace, point_latest
+from sprig.config.schema import TrainConfig
+from sprig.data.datamodule import RowsDataModule
+from sprig.data.preparation import prepare
+from sprig.evaluation.functions import score, with_headers, write_functions
+from sprig.generation.config import SamplingConfig
+from sprig.model.transformer import Transformer
+from sprig.trace import terminal
+from sprig.trace.console import open_console
+from sprig.trace.records import Epoch, Stage
+from sprig.training.callbacks.checkpoints import Checkpoints
+from sprig.training.callbacks.held_out import HeldOutFunctions
+from sprig.training.callbacks.interruption import Interruption, Stopped
+from sprig.training.callbacks.progress import Progress
+from sprig.training.callbacks.tracing import Tracing
+from sprig.training.module import LanguageModelling
+from sprig.training.precision import fast_bfloat16, resolve_precision
+
+SHOWN = (
+    "val/loss",
+    "val/accuracy",
+    "val/bits_per_byte",
+    "val/body_loss",
+    "val/body_accuracy",
+    "val/exact",
+    "val/runs",
+)
+
+
+def train(settings: TrainConfig, directory: Path) -> float | None:
+    """Run the main job in directory; the best value of callbacks.monitor, None if it was never measured.
+
+    ValueError, in one or two lines, for settings or data that cannot be trained with; Interrupted after Ctrl-C.
+    """
+    check_train(settings)
+    if settings.resume is None:
+        check_output(directory)
+    failed = True
+    try:
+        job = _Job(settings, directory)
+        job.prepare()
+        job.fit()
+        job.generate()
+        failed = False
+        return job.finish()
+    finally:
+        building.finish_wandb(failed)
+
+
+class _Job:
+    """One run and what its stages share."""
+
+    def __init__(self, settings: TrainConfig, directory: Path) -> None:
+        building.quiet_lightning()
+        self.settings, self.directory = settings, directory
+        self.device = building.device_of(settings.trainer.accelerator)
+        self.precision = resolve_precision(settings.trainer.precision, self.device)
+        self.trace = new_trace(directory, settings.seed, f"{self.device}, {self.precision}")
+        self.console = open_console()
+        self.started = time.perf_counter()
+
+    def prepare(self) -> None:
+        """Stages 1 to 3, and a fresh model."""
+        self.data = prepare(self.settings.data)
+        if self.settings.resume:
+            former = json.loads((self.directory / "trace.json").read_text(encoding="utf-8"))
+            self.trace.epochs = [Epoch(**epoch) for epoch in former["epochs"]]
+        point_latest(Path(self.settings.output_dir), self.directory)
+        for stage in self.data.stages:
+            self._report(stage)
+        L.seed_everything(self.settings.seed, verbose=False)
+        self.model = Transformer(self.settings.model)
+        self.trace.model = {"parameters": self.model.num_parameters, **asdict(self.settings.model)}
+
+    def fit(self) -> None:
+        """Stages 4 and 5."""
+        settings, data = self.settings, self.data
+        self.module = LanguageModelling(
+            self.model,
+            settings.optim,
+            settings.metrics.names,
+            data.tokenizer.token_bytes,
+            compile=settings.trainer.compile,
+            optimizer_dtype=torch.bfloat16 if fast_bfloat16(self.device) else torch.float32,
+        )
+        rows = RowsDataModule(
+            data.train,
+            data.val,
+            settings.data.batch_size,
+            pad=data.tokenizer.pad,
+            seed=settings.seed,
+            trim=settings.data.layout == "padded" and not settings.trainer.compile,
+        )
+        loggers = building.build_loggers(settings.logger, self.directory, settings.name, asdict(settings))
+        trainer = building.build_trainer(settings.trainer, self.precision, loggers, self._callbacks(), self.directory)
+        start = time.perf_counter()
+        try:
+            trainer.fit(
+                self.module,
+                datamodule=rows,
+                ckpt_path=self.directory / "checkpoints" / "last.ckpt" if settings.resume else None,
+                weights_only=True,
+            )
+            if not self.trace.epochs or self.trace.epochs[-1].step < trainer.global_step:
+                trainer.validate(self.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
+        except Stopped as stopped:
+            raise Interrupted(
+                f"Stopped after step {trainer.global_step}; everything is saved. "
+                f"Go on with:\n  python src/train.py resume={self.directory}"
+            ) from stopped
+        if not trainer.global_step:
+            raise ValueError("Not one step was trained: see trainer.limit_train_batches and trainer.max_steps.")
+        self.fit_seconds = time.perf_counter() - start
+        self._report(stages.training_stage(data, self.model, self.trace.epochs, trainer.global_step, self.fit_seconds))
+        if self.trace.epochs:
+            last = self.trace.epochs[-1]
+            self._report(stages.validation_stage(data, self.model, last.metrics))
+
+    def generate(self) -> None:
+        """Stage 6, with the best checkpoint's weights where there is one: those that `sample.py` will use."""
+        if (self.directory / "checkpoints" / "best").is_dir():
+            self.model = checkpoint.load(self.directory / "checkpoints" / "best").transformer
+        prompts = [prompt for prompt in self.settings.prompts if self.data.tokenizer.encode(prompt)]
+        stage, self.trace.generation = stages.generation_stage(self.data, self.model, prompts, SamplingConfig())
+        self._report(stage)
+        for result in self.trace.generation:
+            seen = stages.seen_in_training(self.data, result.prompt)
+            self.console.print(terminal.draw_completion(result, "seen in training" if seen else "held out"))
+
+    def finish(self) -> float | None:
+        """The end of the trace, the table and the next commands."""
+        self.trace.run.seconds = time.perf_counter() - self.started
+        best_epoch = next((e for e in self.trace.epochs if e.step == self.checkpoints.best_step), None)
+        metrics = best_epoch.metrics if best_epoch else {}
+        self.trace.final = metrics | {
+            "best": {
+                "metric": self.settings.callbacks.monitor,
+                "value": self.checkpoints.best,
+                "step": self.checkpoints.best_step,
+            },
+            "tokens": self.module.tokens_seen,
+            "training_seconds": self.fit_seconds,
+        }
+        self.trace.save(self.directory / "trace.json")
+        self.console.print(terminal.draw_training_trace(self.trace.epochs))
+        commands = [
+            "python src/sample.py ckpt=last prompt='def multiply(a, b):'",
+            "python src/evaluate.py ckpt=last",
+        ]
+        self.console.print(terminal.draw_final(self.trace, str(self.directory / "checkpoints" / "best"), commands))
+        multirun.report(
+            {name: metrics[name] for name in SHOWN if name in metrics},
+            self.settings.callbacks.monitor,
+            self.settings.callbacks.mode,
+        )
+        return self.checkpoints.best
+
+    def _callbacks(self) -> list[L.Callback]:
+        chosen, data = self.settings.callbacks, self.data
+        self.checkpoints = Checkpoints(self.directory / "checkpoints", self._save, chosen.monitor, chosen.mode)
+        padding = data.val.padding if self.settings.data.layout == "padded" else None
+        callbacks: list[L.Callback] = [
+            Tracing(self.trace, self.directory / "trace.json", padding),
+            self.checkpoints,
+            Interruption(self.checkpoints),
+        ]
+        functions = with_headers(data.val_documents, chosen.held_out_headers)
+        if functions:
+            callbacks.insert(
+                0, HeldOutFunctions(lambda model: score(write_functions(model, data.tokenizer, functions)))
+            )
+        if chosen.progress:
+            callbacks.append(Progress())
+        if chosen.early_stopping_patience is not None:
+            callbacks.append(
+                L.pytorch.callbacks.EarlyStopping(
+                    chosen.monitor, mode=chosen.mode, patience=chosen.early_stopping_patience, verbose=False
+                )
+            )
+        return callbacks
+
+    def _save(self, directory: Path, transformer: Transformer, facts: dict[str, Any]) -> None:
+        checkpoint.save(
+            directory,
+            transformer,
+            self.data.tokenizer,
+            facts
+            | {
+                "data": asdict(self.settings.data),
+                "fingerprints": self.data.fingerprints,
+                "training": {name: asdict(self.settings)[name] for name in ("seed", "optim", "trainer")},
+                "versions": self.trace.run.versions,
+            },
+        )
+
+    def _report(self, stage: Stage) -> None:
+        self.trace.stages.append(stage)
+        self.trace.save(self.directory / "trace.json")
+        self.console.print(terminal.draw_stage(stage, len(self.trace.stages)))

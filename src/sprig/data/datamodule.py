@@ -1,0 +1,43 @@
+"""The prepared rows as Lightning asks for them."""
+
+from typing import Any
+
+import lightning as L
+import torch
+
+from sprig.data.loading import Batch, BatchLoader
+from sprig.data.packing import Rows
+
+
+class RowsDataModule(L.LightningDataModule):
+    """Training rows in a new order each epoch, validation rows in their own."""
+
+    def __init__(self, train: Rows, val: Rows, batch_size: int, *, pad: int, seed: int, trim: bool) -> None:
+        """seed draws the order of the training rows; trim as in BatchLoader."""
+        super().__init__()
+        self._train = BatchLoader(train, batch_size, pad=pad, seed=seed, trim=trim)
+        self._val = BatchLoader(val, batch_size, pad=pad, seed=None, trim=trim)
+
+    def train_dataloader(self) -> BatchLoader:
+        """Batches to train on."""
+        return self._train
+
+    def val_dataloader(self) -> BatchLoader:
+        """Batches to measure on."""
+        return self._val
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training rows stand.
+
+        Lightning keeps the states of loaders by itself, but loses them when the loaders were asked for before the
+        checkpoint was read, as the learning rate's schedule has to.
+        """
+        return self._train.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the batch after the last one that was trained on."""
+        self._train.load_state_dict(state_dict)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Lightning moves tensors and mappings by itself, but no frozen dataclass."""
+        return batch.to(device)

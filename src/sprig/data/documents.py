@@ -1,0 +1,33 @@
+"""The first plain values on the way data takes: a piece of source code, and the count of what was left out."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One piece of source code, the unit that is split, tokenised and packed."""
+
+    text: str
+    path: str
+    """Where it comes from, as a user would look for it: "os.py:join", "pkg/io.py"."""
+    group: str
+    """Documents of one group never stand on both sides of the split (a file's functions, a header's variants)."""
+    header: int = 0
+    """Length in characters of the function header that text starts with, its colon included; 0 where there is none."""
+    concept: str = ""
+    """The concept that can run and judge this function; "" for real code."""
+
+
+@dataclass(slots=True)
+class Skips:
+    """What was left out on the way, by reason: nothing is dropped without being counted here."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    """The first path that was left out for each reason."""
+
+    def add(self, reason: str, path: str, count: int = 1) -> None:
+        """Count what stands at path as left out for reason (a few words, lower case: "not UTF-8")."""
+        self.counts[reason] += count
+        self.examples.setdefault(reason, path)

@@ -1,0 +1,97 @@
+"""Bytes on disk -> text: reads one source file, or says why it is left out.
+
+Where it stands: a source finds the files (`sprig.data.sources.folder`), this module reads each of them, and
+what it returns is a document's text or goes on to `sprig.data.functions`. The text has no NUL, no byte order
+mark, no carriage return and no lone surrogate.
+"""
+
+import codecs
+import os
+import re
+import stat
+from pathlib import Path
+
+_CHUNK = 1 << 20  # os.read takes the memory it is allowed to fill: never ask for a limit a user set
+# PEP 263: the cookie stands in a comment on line 1, or on line 2 below a blank line or a comment. Emacs adds
+# its line ends to the name: utf-8-unix.
+_COOKIE = re.compile(
+    rb"(?:[ \t\f]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))??"
+    rb"[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+?)(?:-unix|-dos|-mac)?(?![-\w.])"
+)
+# The codecs that extend ASCII. The others are no text (base64), or not ASCII at its base (utf-16, EBCDIC), or
+# hide characters in ASCII (utf-7, unicode-escape), which no reader of the file would see.
+_CODECS = (
+    *("utf-8", "ascii", "iso8859-", "cp125", "cp437", "cp866", "koi8-", "mac-"),
+    *("big5", "cp932", "cp949", "euc_", "gb", "shift_jis"),
+)
+_PYTHON = (".py", ".pyi", ".pyw")
+
+
+class Unfit(Exception):
+    """Why a file is left out: str() of it is the reason that `Skips` counts."""
+
+    @classmethod
+    def because(cls, error: OSError) -> "Unfit":
+        """Turn what the operating system said about a file or a folder into a reason."""
+        return cls("vanished while scanning" if isinstance(error, FileNotFoundError) else "unreadable")
+
+
+def read_source(path: Path, max_bytes: int, max_line_length: int) -> str:
+    """Read the file at path, with its lines ended by "\\n"; raises Unfit with the reason for leaving it out.
+
+    Never waits: a pipe or a device that has taken the file's place since the scan is not read, a link is not
+    followed.
+    """
+    try:
+        data = _read_regular(path, max_bytes)
+    except OSError as error:
+        raise Unfit.because(error) from None
+    text = decode(data, python=path.suffix in _PYTHON)
+    if not text.strip():
+        raise Unfit("empty file")
+    if max(map(len, text.split("\n"))) > max_line_length:
+        raise Unfit(f"line over {max_line_length:,} characters")
+    return text
+
+
+def _read_regular(path: Path, max_bytes: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unfit("not a regular file")
+        data = bytearray()  # counted as it is read: the size on record may be old, or a fiction (below /proc)
+        while len(data) <= max_bytes and (chunk := os.read(descriptor, _CHUNK)):
+            data += chunk
+    finally:
+        os.close(descriptor)
+    if len(data) > max_bytes:
+        raise Unfit(f"file over {max_bytes:,} bytes")
+    return bytes(data)
+
+
+def decode(data: bytes, *, python: bool) -> str:
+    """Decode a file's bytes and normalise its line ends; raises Unfit.
+
+    Source code is UTF-8, with or without a byte order mark; in Python, what a coding cookie says (PEP 263).
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Unfit("not UTF-8")
+    if b"\0" in data:
+        raise Unfit("binary file")
+    cookie = _COOKIE.match(data) if python and not data.startswith(codecs.BOM_UTF8) else None
+    encoding = _codec(cookie[1].decode()) if cookie else "utf-8"
+    try:
+        text = data.removeprefix(codecs.BOM_UTF8).decode(encoding)
+    except UnicodeDecodeError:
+        raise Unfit("not UTF-8" if encoding == "utf-8" else "not in the encoding it declares") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _codec(cookie: str) -> str:
+    try:
+        name = codecs.lookup(cookie).name
+    except LookupError:
+        raise Unfit("unsupported encoding") from None
+    if not name.startswith(_CODECS):
+        raise Unfit("unsupported encoding")
+    return name

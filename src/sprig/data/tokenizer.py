@@ -1,0 +1,151 @@
+"""Text to token ids and back: a byte-level BPE (Sennrich et al. 2016) whose pieces follow a program's lexemes.
+
+Trained on the training split only. The file is tokenizer.json of the `tokenizers` library, which Hugging Face's
+AutoTokenizer reads.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+PAD = "<|pad|>"
+END_OF_TEXT = "<|endoftext|>"
+SPECIAL_TOKENS = (PAD, END_OF_TEXT)
+"""In the order of their ids: padding is 0. End of text closes every document and opens every row."""
+SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
+
+# Merges never cross these pieces, so a name, a number, an operator or a bracket is never glued to its neighbour.
+# A name is cut at its underscores, which ride on the word that follows (`count`, `_words`; but `__init__`): otherwise
+# `add_` would become a token and `add` alone would not. A leading space may ride on any piece, and a newline carries
+# the indentation that follows it.
+_LEXEME = (
+    r"\r?\n[ \t]*"
+    r"| ?_*\p{L}[\p{L}\p{M}\p{N}]*(?:__(?![\p{L}\p{N}]))?"
+    r"| ?\p{N}{1,3}"
+    r"| ?(?:\*\*=|//=|>>=|<<=|\.\.\.|===|!==|&&|\|\||\+\+|--|=>|::|->|:=|\*\*|//|<<|>>|[-+*/%&|^@=!<>]=)"
+    r"| ?[^\s\p{L}\p{N}]"
+    r"|[ \t]+"
+    r"|\s+"
+)
+
+_BATCH = 1000  # texts handed to the library at once: enough for all cores, little enough for memory
+
+
+class CodeTokenizer:
+    """A trained vocabulary. Text that looks like a special token is text: only ids below say otherwise."""
+
+    pad = 0
+    end_of_text = 1
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        # Not saved in tokenizer.json, so it must be set after every load: otherwise encode() turns the *text*
+        # "<|endoftext|>" into the special token.
+        tokenizer.encode_special_tokens = True
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> "CodeTokenizer":
+        """Learn merges from texts; ValueError if vocab_size is below 258 or more than the texts support."""
+        if vocab_size < SMALLEST_VOCABULARY:
+            raise ValueError(
+                f"data.vocab_size={vocab_size} is too small: 256 bytes and {len(SPECIAL_TOKENS)} special tokens "
+                f"need at least {SMALLEST_VOCABULARY}."
+            )
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(_LEXEME), behavior="isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+        tokenizer.decoder = decoders.ByteLevel()
+        # With special tokens asked for, as AutoTokenizer does by default, a text opens with end of text: the
+        # context that the model saw before every document.
+        tokenizer.post_processor = processors.Sequence(
+            [
+                processors.ByteLevel(trim_offsets=False),
+                processors.TemplateProcessing(
+                    single=f"{END_OF_TEXT} $A", special_tokens=[(END_OF_TEXT, cls.end_of_text)]
+                ),
+            ]
+        )
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            min_frequency=2,
+            show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        learnt = tokenizer.get_vocab_size()
+        if learnt < vocab_size:
+            raise ValueError(
+                f"data.vocab_size={vocab_size} is more than the training split supports: it has pairs for {learnt} "
+                f"tokens. Set data.vocab_size={learnt} or less, or give more data."
+            )
+        return cls(tokenizer)
+
+    @classmethod
+    def load(cls, path: Path) -> "CodeTokenizer":
+        """Read a tokenizer.json; ValueError if it is none, or not one of ours (special tokens in their places)."""
+        try:
+            tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        except Exception as error:  # the library raises plain Exception
+            raise ValueError(f"{path} is not a tokenizer: {error}") from error
+        for id, token in enumerate(SPECIAL_TOKENS):
+            if tokenizer.token_to_id(token) != id:
+                raise ValueError(f"{path} has no {token} at id {id}: it is not a tokenizer of Sprig's.")
+        return cls(tokenizer)
+
+    def save(self, directory: Path) -> None:
+        """Write tokenizer.json and tokenizer_config.json, which AutoTokenizer.from_pretrained reads."""
+        (directory / "tokenizer.json").write_text(self._tokenizer.to_str(pretty=False), encoding="utf-8")
+        settings = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": END_OF_TEXT,
+            "eos_token": END_OF_TEXT,
+            "pad_token": PAD,
+            "clean_up_tokenization_spaces": False,
+            "split_special_tokens": True,  # text that looks like a special token stays text there as well
+        }
+        (directory / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def vocab_size(self) -> int:
+        """Ids run from 0 to vocab_size - 1."""
+        size: int = self._tokenizer.get_vocab_size()
+        return size
+
+    @property
+    def token_bytes(self) -> list[int]:
+        """UTF-8 bytes that each id adds to the text: the characters of a byte-level token, none for specials."""
+        lengths = [0] * self.vocab_size
+        for name, id in self._tokenizer.get_vocab().items():
+            lengths[id] = 0 if id < len(SPECIAL_TOKENS) else len(name)
+        return lengths
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text alone, no special token among them."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def encode_from(self, texts: Sequence[str], characters: Sequence[int]) -> Iterator[tuple[list[int], int]]:
+        """For each text its ids, and the number of tokens that start before the given character of it."""
+        for first in range(0, len(texts), _BATCH):
+            encodings = self._tokenizer.encode_batch(texts[first : first + _BATCH], add_special_tokens=False)
+            for encoding, character in zip(encodings, characters[first : first + _BATCH], strict=True):
+                yield (
+                    encoding.ids,
+                    sum(start < character for start, _ in encoding.offsets) if character else 0,
+                )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens left out; bytes that are no UTF-8 show as U+FFFD."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Each id as text for people to read: special tokens by name, broken characters as U+FFFD."""
+        return [SPECIAL_TOKENS[id] if id < len(SPECIAL_TOKENS) else self.decode([id]) for id in ids]

@@ -1,0 +1,1 @@
+"""What a trained model is asked, one file for each question."""

@@ -1,0 +1,139 @@
+"""The trace of a run as plain values, and the file that holds it; it knows none of the stages that report to it.
+
+A number that was not recorded is None (null in the file), never a default. Metrics keep their names everywhere
+("val/loss", "val/body_accuracy"). Everything that draws a run reads only this.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass
+class Run:
+    """Who, when and with what: enough to start the run again."""
+
+    id: str
+    command: str
+    started: str
+    seed: int | None = None
+    device: str | None = None
+    git: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+
+
+@dataclass
+class Stage:
+    """One of the six stages: what went in, what was done, what came out, and how the followed sample fared."""
+
+    name: str
+    input_shape: str
+    operation: str
+    output_shape: str
+    seconds: float | None = None
+    sample: str | None = None
+    counts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Epoch:
+    """The figures of one pass over the training rows, after its validation."""
+
+    epoch: int
+    step: int
+    tokens: int
+    """Training tokens since the start, padding not counted."""
+    seconds: float
+    """Since the start of training, validation included."""
+    metrics: dict[str, float]
+    observation: str = ""
+
+
+@dataclass
+class Candidate:
+    """A token that could come next."""
+
+    id: int
+    text: str
+    probability: float
+
+
+@dataclass
+class LayerTrace:
+    """What one layer did to the position that is being continued."""
+
+    layer: int
+    residual_norm: float
+    """L2 norm of the residual stream after the layer."""
+    guesses: list[Candidate]
+    """The logit lens (nostalgebraist 2020): the final norm and head applied to the stream here, top 5."""
+
+
+@dataclass
+class TokenTrace:
+    """Everything behind one generated token: the five layers of the seed page's prediction trace."""
+
+    embedding_norms: list[float]
+    """L2 norms of the embeddings of the tokens that entered the model at this step."""
+    layers: list[LayerTrace]
+    softmax: list[Candidate]
+    """Top 5 of the model's own distribution."""
+    sampled_from: list[Candidate]
+    """Top 5 after temperature, top-k and top-p."""
+    chosen: Candidate
+    """Its probability is the model's own, before temperature, top-k and top-p."""
+    rank: int
+    """Of the chosen token in the model's own distribution, 1 is the likeliest."""
+    text: str
+    """The sequence so far, this token included."""
+
+
+@dataclass
+class Generation:
+    """One prompt and what the model made of it."""
+
+    prompt: str
+    completion: str
+    token_ids: list[int]
+    stop_reason: str
+    tokens_per_second: float
+    tokens: list[TokenTrace] = field(default_factory=list)
+    """Only where a prediction trace was asked for."""
+
+
+@dataclass
+class Trace:
+    """One run, from raw code to generated code."""
+
+    run: Run
+    stages: list[Stage] = field(default_factory=list)
+    model: dict[str, Any] = field(default_factory=dict)
+    epochs: list[Epoch] = field(default_factory=list)
+    final: dict[str, Any] = field(default_factory=dict)
+    generation: list[Generation] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write the trace as JSON, whole or not at all: beside path first, then renamed onto it."""
+        beside = path.with_name(path.name + ".part")
+        beside.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+    def as_json(self) -> dict[str, Any]:
+        """The file's content; numbers that JSON cannot hold (nan, inf) become null."""
+        plain: dict[str, Any] = _plain({"schema": SCHEMA, **asdict(self)})
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,152 @@
+"""A run in the terminal: its stages, its epochs, its end, and what it wrote, drawn from the records alone."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sprig.trace.chart import loss_chart
+from sprig.trace.console import AtLeast, bare_table, code_block, duration, figure, heading, labelled, number, one_line
+from sprig.trace.observations import best_epoch, validated_within_epochs
+from sprig.trace.records import Epoch, Generation, Stage, Trace
+
+LEFT_OUT = "left out: "
+"""How the name of a count begins that says how much a stage left out, and for what reason."""
+
+_COLUMNS = (
+    "train/loss",
+    "val/loss",
+    "val/accuracy",
+    "val/body_loss",
+    "val/body_accuracy",
+    "val/exact",
+    "val/runs",
+    "val/bits_per_byte",
+)
+_INDENT = 14  # where values start, right of their labels
+
+
+def draw_stage(stage: Stage, place: int, total: int = 6) -> RenderableType:
+    """A stage in three to six lines: what went in, was done, came out; the followed sample; the counts."""
+    head = Text(f"{place}/{total} {stage.name}", "bold")
+    if stage.seconds is not None:
+        head.append(f"  {duration(stage.seconds)}", "not bold dim")
+    lines: list[RenderableType] = [
+        head,
+        labelled("", Text.assemble(stage.input_shape, (" → ", "dim"), stage.operation), 4),
+        labelled("", Text.assemble(("→ ", "dim"), stage.output_shape), 4),
+    ]
+    if stage.sample is not None:
+        lines.append(labelled("    sample", one_line(stage.sample), _INDENT))
+    counts = {name: f"{name.removeprefix(LEFT_OUT)} {number(count)}" for name, count in stage.counts.items()}
+    kept = [words for name, words in counts.items() if not name.startswith(LEFT_OUT)]
+    left_out = [words for name, words in counts.items() if name.startswith(LEFT_OUT)]
+    for label, said in (("    counts", kept), ("    left out", left_out)):
+        if said:
+            lines.append(labelled(label, ", ".join(said), _INDENT))
+    return Group(*lines)
+
+
+def draw_training_trace(epochs: Sequence[Epoch]) -> RenderableType:
+    """The table of all epochs, the two ways to count padding, and a chart of the losses."""
+    head = Text("Training trace", "bold")
+    if not epochs:
+        return Group(head, Text("    nothing was validated"))
+    names = [name for name in _COLUMNS if any(name in epoch.metrics for epoch in epochs)]
+    by_step = validated_within_epochs(epochs)
+    table = bare_table()
+    for title in ("\nepoch", *(["\nstep"] if by_step else []), *map(heading, names)):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("\nobservation", overflow="fold", min_width=20)
+    best = best_epoch(epochs)
+    for epoch in epochs:
+        table.add_row(
+            str(epoch.epoch),
+            *([f"{epoch.step:,}"] if by_step else []),
+            *(figure(epoch.metrics.get(name)) for name in names),
+            Text(epoch.observation),
+            style="green" if epoch is best else "",
+        )
+    parts: list[RenderableType] = [head, AtLeast(95, table)]
+    if "val/padded_loss" in epochs[-1].metrics:
+        parts += [Text(), *_two_ways_to_count(epochs[-1])]
+    chart = loss_chart(epochs)
+    if chart is not None:
+        parts += [Text(), chart]
+    return Group(*parts)
+
+
+def draw_final(
+    trace: Trace,
+    checkpoint_path: str,
+    next_commands: Sequence[str],
+    monitor: str = "val/loss",
+    mode: str = "min",
+) -> RenderableType:
+    """The end of a run: the figures of its best epoch by monitor, what it cost, and what to type next."""
+    rows: list[tuple[str, str]] = []
+    best = best_epoch(trace.epochs, monitor, mode)
+    if best is None:
+        rows.append(("best", f"none, {monitor} was not measured"))
+    else:
+        rows.append(("best", f"epoch {best.epoch}, step {best.step:,}, by {monitor}"))
+        rows += [("", words) for words in _figures(best.metrics)]
+    if trace.epochs:
+        last = trace.epochs[-1]
+        rate = f", {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
+        rows.append(("tokens", f"{last.tokens:,}, padding not counted"))
+        rows.append(("training", f"{duration(last.seconds)} with validation{rate}"))
+    if trace.run.seconds is not None:
+        rows.append(("whole run", duration(trace.run.seconds)))
+    # Checkpoint and commands are no rows: a row would break them into lines, no longer to be copied.
+    return Group(
+        Text("Result", "bold"),
+        *(labelled(f"    {label}", value, _INDENT + 2) for label, value in rows),
+        Text.assemble(("    checkpoint  ", "dim"), checkpoint_path),
+        *([Text(), Text("Next", "bold")] if next_commands else []),
+        *(Text(f"    {command}", "cyan") for command in next_commands),
+    )
+
+
+def draw_completion(generation: Generation, note: str) -> RenderableType:
+    """A prompt and the code that it became; note says what the prompt was to the model: "held out"."""
+    became = code_block(generation.prompt + generation.completion)
+    if generation.stop_reason != "end of text":
+        became.append(f"  (stopped: {generation.stop_reason})", "dim")
+    indent = max(_INDENT, len(note) + 6)
+    return Group(
+        labelled(f"    {note}", one_line(generation.prompt, ""), indent), labelled("    becomes", became, indent)
+    )
+
+
+def draw_evaluation(checkpoint_path: str, measured: str, figures: Mapping[str, float]) -> RenderableType:
+    """The figures of a checkpoint on data that measured describes."""
+    return Group(
+        Text("Evaluation", "bold"),
+        Text.assemble(("    checkpoint  ", "dim"), checkpoint_path),
+        labelled("    measured on", measured, _INDENT + 2),
+        *(labelled("", words, _INDENT + 2) for words in _figures(figures)),
+    )
+
+
+def _figures(metrics: Mapping[str, float]) -> list[str]:
+    """The validation metrics, one a line, without those that count padding."""
+    shown = {name: value for name, value in metrics.items() if name.startswith("val/") and "padded" not in name}
+    return [f"{name:{max(map(len, shown))}}  {figure(value)}" for name, value in shown.items()]
+
+
+def _two_ways_to_count(epoch: Epoch) -> list[RenderableType]:
+    ways = (
+        ("val/", "honest", "over tokens only, like every other figure here"),
+        (
+            "val/padded_",
+            "padded",
+            "over all positions, padding as guessed right: it only looks better",
+        ),
+    )
+    lines: list[RenderableType] = [Text(f"Two ways to count the validation of epoch {epoch.epoch}")]
+    for prefix, label, meaning in ways:
+        loss, accuracy = epoch.metrics.get(f"{prefix}loss"), epoch.metrics.get(f"{prefix}accuracy")
+        figures = f"loss {figure(loss)}  accuracy {figure(accuracy)}  "
+        lines.append(labelled(f"    {label}", Text.assemble(figures, (meaning, "dim")), _INDENT))
+    return lines

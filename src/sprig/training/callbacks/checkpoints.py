@@ -1,0 +1,63 @@
+"""Keeps the run: checkpoints/best and checkpoints/last to use, checkpoints/last.ckpt to go on from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from sprig.model.transformer import Transformer
+from sprig.training.module import LanguageModelling
+
+
+class Checkpoints(L.Callback):
+    """Saves after each validation; `save(directory, transformer, metrics)` writes a checkpoint directory."""
+
+    def __init__(
+        self,
+        directory: Path,
+        save: Callable[[Path, Transformer, dict[str, Any]], None],
+        monitor: str,
+        mode: str,
+    ) -> None:
+        """monitor is the metric by which "best" is decided, mode "min" or "max" says which way."""
+        self.directory, self.save, self.monitor, self.mode = directory, save, monitor, mode
+        self.best: float | None = None
+        self.best_step: int | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run has to know of the best so far."""
+        return {"best": self.best, "best_step": self.best_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up again."""
+        self.best, self.best_step = state_dict["best"], state_dict["best_step"]
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save the newest state, and the best if it is."""
+        assert isinstance(pl_module, LanguageModelling)
+        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        if self.monitor not in metrics:
+            raise ValueError(f"callbacks.monitor={self.monitor!r} was not measured. There are: {', '.join(metrics)}.")
+        value = metrics[self.monitor]
+        improved = self.best is None or (value < self.best if self.mode == "min" else value > self.best)
+        if improved:
+            self.best, self.best_step = value, trainer.global_step
+        facts = {"step": trainer.global_step, "epoch": trainer.current_epoch + 1, "metrics": metrics}
+        if trainer.is_global_zero:
+            for name in ("best", "last") if improved else ("last",):
+                self.save(self.directory / name, pl_module.transformer, facts)
+        self.save_state(trainer)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Count the batch just trained on as completed: Lightning does so only later, and would repeat it."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for counts in (progress["current"], progress["total"]):
+            counts["completed"] = counts["processed"]
+
+    def save_state(self, trainer: L.Trainer) -> None:
+        """Write last.ckpt, whole or not at all."""
+        beside = self.directory / "last.ckpt.part"
+        trainer.save_checkpoint(beside)
+        if trainer.is_global_zero:
+            beside.replace(self.directory / "last.ckpt")

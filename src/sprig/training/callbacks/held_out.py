@@ -1,0 +1,21 @@
+"""Lets the model write held-out functions after each validation, and logs how it did."""
+
+from collections.abc import Callable
+
+import lightning as L
+
+from sprig.model.transformer import Transformer
+from sprig.training.module import LanguageModelling
+
+
+class HeldOutFunctions(L.Callback):
+    """Logs what `judge(model)` returns as "val/<name>"; training does not know how functions are judged."""
+
+    def __init__(self, judge: Callable[[Transformer], dict[str, float]]) -> None:
+        self.judge = judge
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Judge the model as it is now."""
+        assert isinstance(pl_module, LanguageModelling)
+        for name, value in self.judge(pl_module.transformer).items():
+            pl_module.log(f"val/{name}", value)

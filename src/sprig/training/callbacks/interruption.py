@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM: finish the step, save, stop."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+import lightning as L
+
+from sprig.training.callbacks.checkpoints import Checkpoints
+
+
+class Stopped(Exception):
+    """Raised between two steps after a signal, once the run is saved."""
+
+
+class Interruption(L.Callback):
+    """The first signal asks for an orderly end; a second one ends at once, as it would without us."""
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+        self.asked = False
+        self._former: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen."""
+        for number in self.signals:
+            self._former[number] = signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        self._restore()
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Between two steps, do as asked; after an epoch's last step its validation comes first."""
+        if self.asked and not trainer.is_last_batch:
+            self.checkpoints.save_state(trainer)
+            raise Stopped
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """After a validation, do as asked: the callback that keeps checkpoints has just saved."""
+        if self.asked:
+            raise Stopped
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Listen no more."""
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, former in self._former.items():
+            signal.signal(number, former)
+        self._former.clear()

@@ -1,0 +1,88 @@
+"""The settings of training; they are also the typed schemas of the Hydra groups optim, trainer and callbacks."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class OptimConfig:
+    """The optimiser and its schedule over the run."""
+
+    name: str = "muon"
+    """muon: Muon for the matrices inside the layers, AdamW for the rest; adamw: AdamW for everything."""
+    lr: float = 0.02
+    """Peak learning rate: of Muon's matrices, or of everything under adamw."""
+    adamw_lr: float = 0.01
+    """Peak learning rate of what muon leaves to AdamW: embeddings, gains and biases."""
+    weight_decay: float = 0.01
+    """Decoupled, on matrices only."""
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.95])
+    momentum: float = 0.95
+    """Muon's, Nesterov."""
+    warmup: float = 0.02
+    """The part of all steps in which the learning rate rises to its peak, in [0, 1)."""
+    warmdown: float = 0.6
+    """The part of all steps at the end in which it falls linearly to zero, in [0, 1]."""
+
+    def check(self) -> None:
+        """Raise ValueError, in one sentence, for a value out of its range."""
+        if self.name not in ("muon", "adamw"):
+            raise ValueError(f"optim.name={self.name!r} is no optimiser: choose muon or adamw.")
+        if self.lr <= 0 or self.adamw_lr <= 0:
+            raise ValueError(f"optim.lr={self.lr} and optim.adamw_lr={self.adamw_lr} must be above 0.")
+        if self.weight_decay < 0:
+            raise ValueError(f"optim.weight_decay={self.weight_decay} must not be negative.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"optim.betas={self.betas} must be two numbers in [0, 1).")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"optim.momentum={self.momentum} must be in [0, 1).")
+        if self.warmup < 0 or self.warmdown < 0 or self.warmup + self.warmdown > 1:
+            raise ValueError(
+                f"optim.warmup={self.warmup} and optim.warmdown={self.warmdown} are parts of the run: "
+                f"none negative, together at most 1."
+            )
+
+
+@dataclass
+class TrainerConfig:
+    """Lightning's Trainer in its own names, and how the model is run."""
+
+    max_epochs: int | None = 5
+    max_steps: int = -1
+    """-1: as many as max_epochs takes."""
+    max_time: str | None = None
+    """DD:HH:MM:SS"""
+    accelerator: str = "auto"
+    devices: str = "auto"
+    strategy: str = "auto"
+    num_nodes: int = 1
+    precision: str = "auto"
+    """One of Lightning's, or auto: bf16-mixed where the machine multiplies bfloat16 fast, else 32-true."""
+    compile: bool = False
+    """Compile the model (torch.compile): faster steps after a minute or so of compilation."""
+    accumulate_grad_batches: int = 1
+    gradient_clip_val: float | None = 1.0
+    val_check_interval: float | None = None
+    """Validate every so many batches, or every such part of an epoch; null: after each epoch."""
+    check_val_every_n_epoch: int | None = 1
+    limit_train_batches: float | None = None
+    limit_val_batches: float | None = None
+    overfit_batches: float = 0.0
+    log_every_n_steps: int = 10
+    deterministic: bool = False
+    detect_anomaly: bool = False
+
+
+@dataclass
+class CallbacksConfig:
+    """What watches the run."""
+
+    progress: bool = True
+    """Bars on a terminal, plain lines elsewhere."""
+    monitor: str = "val/loss"
+    """The validation metric that decides which checkpoint is best."""
+    mode: str = "min"
+    """min: lower is better; max: higher is better."""
+    early_stopping_patience: int | None = None
+    """Stop after so many validations without a gain; null: never."""
+    held_out_headers: int = 200
+    """Functions of the validation split to write from their headers, for val/exact and val/runs; 0: none."""

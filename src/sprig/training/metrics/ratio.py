@@ -1,0 +1,67 @@
+"""What every metric is made of: scores of single tokens, and the ratio of two sums over them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from sprig.data.loading import IGNORED
+from sprig.training.loss import token_losses
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """How a batch's targets were guessed; all tensors are (B, T)."""
+
+    nats: Tensor
+    """Cross-entropy, 0 at padding."""
+    correct: Tensor
+    """True where the likeliest token is the target."""
+    counted: Tensor
+    """True where there is a target, false at padding."""
+    body: Tensor
+    """True where the target follows its function's header."""
+    bytes: Tensor
+    """UTF-8 bytes that the target adds to the text, 0 for special tokens and padding."""
+
+    @classmethod
+    def of(cls, logits: Tensor, targets: Tensor, body: Tensor, token_bytes: Tensor) -> "TokenScores":
+        """Score logits (B, T, V) against targets (B, T)."""
+        counted = targets != IGNORED
+        return cls(
+            nats=token_losses(logits, targets),
+            correct=(logits.argmax(-1) == targets) & counted,
+            counted=counted,
+            body=body & counted,
+            bytes=token_bytes[targets.clamp(min=0)] * counted,
+        )
+
+
+class Ratio(Metric):
+    """A sum over tokens divided by another; nan where the second is zero."""
+
+    name: ClassVar[str]
+    full_state_update = False
+    above: Tensor
+    below: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("above", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("below", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def terms(self, scores: TokenScores) -> tuple[Tensor, Tensor]:
+        """What a batch adds to the two sums."""
+        raise NotImplementedError
+
+    def update(self, scores: TokenScores) -> None:
+        """Add a batch."""
+        above, below = self.terms(scores)
+        self.above += above
+        self.below += below
+
+    def compute(self) -> Tensor:
+        """The ratio so far."""
+        return self.above / self.below

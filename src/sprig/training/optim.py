@@ -1,0 +1,116 @@
+"""Muon for the matrices inside the layers, AdamW for everything else, in one optimiser.
+
+Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) replaces a matrix's momentum by the nearest
+semi-orthogonal matrix, so that all directions are learnt at one pace. Matrices of equal shape are stacked and
+orthogonalised together: on small models the time goes into calls, not into arithmetic.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sprig.training.config import OptimConfig
+
+# Coefficients of the quintic iteration, from the post above: chosen for speed, they take singular values to about
+# [0.7, 1.2], which trains as well as exactly 1.
+_A, _B, _C = 3.4445, -4.7750, 2.0315
+_ITERATIONS = 5
+
+
+def orthogonalise(matrices: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bring the singular values of stacked matrices (N, rows, columns) near 1, computing in dtype."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = (matrices.mT if tall else matrices).to(dtype)
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(_ITERATIONS):
+        gram = x @ x.mT  # (N, rows, rows)
+        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+    result: Tensor = (x.mT if tall else x).to(matrices.dtype)
+    return result
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon on parameter groups with muon=True, AdamW on the others.
+
+    Each group has lr and weight_decay (decoupled: a step takes lr * weight_decay off), and momentum or betas.
+    Muon's update of a matrix is scaled by sqrt(max(1, rows / columns)), so that one lr serves all shapes.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], dtype: torch.dtype = torch.float32) -> None:
+        """dtype is what the orthogonalisation is computed in; bfloat16 is enough (Jordan et al.)."""
+        super().__init__(groups, {"eps": 1e-10})
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if parameters:
+                (self._muon if group["muon"] else self._adamw)(group, parameters)
+        return loss
+
+    def _muon(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+        by_shape: defaultdict[torch.Size, list[Tensor]] = defaultdict(list)
+        for parameter in parameters:
+            by_shape[parameter.shape].append(parameter)
+        for (rows, columns), alike in by_shape.items():
+            gradients = _gradients(alike)
+            momenta = [self._state_of(parameter, "momentum_buffer") for parameter in alike]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            nesterov = torch._foreach_lerp(gradients, momenta, group["momentum"])
+            updates = orthogonalise(torch.stack(list(nesterov)), self.dtype).unbind()
+            torch._foreach_mul_(alike, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(alike, updates, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+
+    def _adamw(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+        beta1, beta2 = group["betas"]
+        gradients = _gradients(parameters)
+        first = [self._state_of(parameter, "exp_avg") for parameter in parameters]
+        second = [self._state_of(parameter, "exp_avg_sq") for parameter in parameters]
+        group["steps"] = group.get("steps", 0) + 1
+        torch._foreach_lerp_(first, gradients, 1 - beta1)
+        torch._foreach_mul_(second, beta2)
+        torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
+        denominators = torch._foreach_sqrt(second)
+        torch._foreach_div_(denominators, (1 - beta2 ** group["steps"]) ** 0.5)
+        torch._foreach_add_(denominators, group["eps"])
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_addcdiv_(parameters, first, denominators, -group["lr"] / (1 - beta1 ** group["steps"]))
+
+    def _state_of(self, parameter: Tensor, name: str) -> Tensor:
+        state = self.state[parameter]
+        if name not in state:
+            state[name] = torch.zeros_like(parameter)
+        tensor: Tensor = state[name]
+        return tensor
+
+
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig, dtype: torch.dtype = torch.float32) -> Muon:
+    """Sort a Transformer's parameters into groups; weights are decayed, gains and biases are not."""
+    inner: list[nn.Parameter] = []
+    outer: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        side = vectors if parameter.dim() < 2 else inner if ".layers." in name else outer
+        side.append(parameter)
+    adamw = {"muon": False, "betas": tuple(config.betas)}
+    outer_lr = config.adamw_lr if config.name == "muon" else config.lr
+    groups = [
+        {"params": inner, "lr": config.lr, "weight_decay": config.weight_decay}
+        | ({"muon": True, "momentum": config.momentum} if config.name == "muon" else adamw),
+        {"params": outer, "lr": outer_lr, "weight_decay": config.weight_decay} | adamw,
+        {"params": vectors, "lr": outer_lr, "weight_decay": 0.0} | adamw,
+    ]
+    return Muon(groups, dtype)

@@ -1,0 +1,22 @@
+"""Which numbers to multiply in: asked of the processor or GPU, not of the user."""
+
+import torch
+
+
+def fast_bfloat16(device: str) -> bool:
+    """Whether device ("cpu", "cuda", ...) multiplies bfloat16 matrices in hardware.
+
+    On a CPU with avx512_bf16 it is 4 to 9 times faster than float32, on one without it 40 times slower.
+    """
+    if device == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    return False
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """Lightning's name for the precision: "auto" becomes bf16-mixed where that is fast, 32-true elsewhere."""
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if fast_bfloat16(device) else "32-true"

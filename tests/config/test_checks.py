@@ -1,0 +1,54 @@
+import os
+
+import pytest
+
+from sprig.config.checks import check_output, check_train
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.seq_len=0"], "data.seq_len=0 must be at least 1"),
+        (["data.seq_len=64", "model.max_position_embeddings=50"], "longer than the model's context"),
+        (["model.num_attention_heads=3", "model.num_key_value_heads=3"], "does not divide model.hidden_size=64"),
+        (["model.num_key_value_heads=4"], "no multiple of"),
+        (["model.head_dim=31"], "odd"),
+        (["model.vocab_size=999"], "set data.vocab_size only"),
+        (["model.attention_bias=true"], "no Hugging Face model has both"),
+        (["data.batch_size=0"], "data.batch_size=0 must be at least 1"),
+        (["data.val_fraction=1.0"], "must be between 0 and 1"),
+        (["data.val_fraction=0"], "must be between 0 and 1"),
+        (["data.layout=dense"], "padded, packed"),
+        (["data.limit=1"], "at least 2"),
+        (["optim.name=sgd"], "choose muon or adamw"),
+        (["optim.lr=0"], "must be above 0"),
+        (["optim.warmup=0.7", "optim.warmdown=0.7"], "together at most 1"),
+        (["trainer.max_epochs=0"], "zero steps"),
+        (["trainer.max_epochs=null"], "never end"),
+        (["callbacks.mode=lowest"], "min or max"),
+        (["logger.name=mlflow"], "choose wandb, tensorboard or csv"),
+        (["data.source=nowhere"], "There are: folder, snippets, stdlib"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_in_two_lines_at_most(overrides, message, settings):
+    with pytest.raises(ValueError, match=r"\w") as error:
+        check_train(settings(*overrides))
+    assert message in str(error.value)
+    assert str(error.value).count("\n") <= 1
+
+
+def test_the_shipped_settings_are_accepted(settings):
+    check_train(settings(base=["name=x"]))
+
+
+def test_a_directory_that_holds_a_run_is_not_written_over(tmp_path):
+    (tmp_path / "trace.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"already holds a run"):
+        check_output(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; tests/cli tries a file in the way instead")
+def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ValueError, match="cannot be written"):
+        check_output(tmp_path)

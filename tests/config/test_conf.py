@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from config.conftest import SMALL, composed
+from sprig.config.entry import CONF
+from sprig.config.training import train
+
+OPTIONS = sorted(
+    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in ("hydra", "local")
+)
+WITHOUT_SNIPPETS = [override for override in SMALL if not override.startswith("data.count")]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_conf_file_composes_and_trains_a_step(option, settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    overrides, base = ['debug="true"' if option == "debug=true" else option], SMALL
+    if option.startswith("data=") and option != "data=snippets":
+        base = WITHOUT_SNIPPETS
+        overrides += ["data.seq_len=64", "data.limit=200"]
+    if option == "data=folder":
+        overrides.append(f"data.path={Path(train.__code__.co_filename).parents[1]}")
+    if option.startswith("model="):
+        overrides.append("model.num_hidden_layers=1")
+    if option.startswith(("experiment=", "debug=")):
+        base = [override for override in base if not override.startswith(("model=", "name="))] + [
+            "model=tiny",
+            "name=test",
+            "trainer.check_val_every_n_epoch=1",
+        ]
+    run = tmp_path / "run"
+    run.mkdir()
+    train(settings(*overrides, base=base), run)
+    for name in ("trace.json", "metrics.csv", "checkpoints/best/model.safetensors", "checkpoints/last.ckpt"):
+        assert (run / name).stat().st_size > 0
+
+
+@pytest.mark.parametrize("verb", ["sample", "evaluate"])
+def test_the_other_verbs_compose(verb):
+    assert composed(verb, "ckpt=last", *(["prompt=x"] if verb == "sample" else [])).ckpt == "last"
+
+
+@pytest.mark.parametrize(
+    ("model", "vocabulary", "millions"),
+    [("tiny", 1024, 0.17), ("small", 1024, 0.98), ("base", 4096, 6.0), ("medium", 50257, 124), ("large", 50257, 350)],
+)
+def test_models_have_the_size_that_their_file_says(model, vocabulary, millions):
+    import torch
+
+    from sprig.model.transformer import Transformer
+
+    config = composed("train", "name=x", f"model={model}", f"data.vocab_size={vocabulary}").model
+    with torch.device("meta"):
+        assert Transformer(config).num_parameters / 1e6 == pytest.approx(millions, rel=0.12)

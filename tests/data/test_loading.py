@@ -1,0 +1,83 @@
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sprig.data.loading import IGNORED, BatchLoader
+from sprig.data.packing import Rows
+
+lengths = st.lists(st.integers(1, 9), min_size=1, max_size=40)
+
+
+def rows_of(lengths: list[int], seq_len: int = 9) -> Rows:
+    """Row n holds the ids 100 n + 1, 100 n + 2, ...; the padding is 0."""
+    ids = np.zeros((len(lengths), seq_len + 1), dtype=np.int32)
+    for number, length in enumerate(lengths):
+        ids[number, : length + 1] = 100 * (number + 1) + np.arange(length + 1)
+    return Rows(ids, ids % 2 == 1, np.array(lengths, dtype=np.int32))
+
+
+def counted(loader: BatchLoader) -> list[int]:
+    return sorted(int(id) for batch in loader for id in batch.targets[batch.targets != IGNORED])
+
+
+@given(lengths=lengths, batch_size=st.integers(1, 7), trim=st.booleans(), seed=st.none() | st.integers(0, 3))
+def test_an_epoch_has_every_target_once_and_no_padding_counts(lengths, batch_size, trim, seed):
+    rows = rows_of(lengths)
+    loader = BatchLoader(rows, batch_size, pad=0, seed=seed, trim=trim)
+    expected = sorted(100 * (n + 1) + k for n, length in enumerate(lengths) for k in range(1, length + 1))
+    assert counted(loader) == expected
+    batches = list(loader)
+    assert len(batches) == len(loader)
+    assert sum(batch.tokens for batch in batches) == rows.tokens
+    assert all(batch.input_ids.shape[0] == batch_size for batch in batches)
+
+
+@given(lengths=lengths, trim=st.booleans())
+def test_targets_are_the_inputs_one_position_on(lengths, trim):
+    for batch in BatchLoader(rows_of(lengths), 4, pad=0, seed=0, trim=trim):
+        known = batch.targets != IGNORED
+        assert torch.equal(batch.targets[known], (batch.input_ids + 1)[known])
+        assert torch.equal(batch.body[known], batch.targets[known] % 2 == 1)
+
+
+def test_trimmed_batches_end_with_their_longest_row():
+    loader = BatchLoader(rows_of([2, 9, 2, 9, 2, 9]), 3, pad=0, seed=0, trim=True)
+    assert sorted(batch.input_ids.shape[1] for batch in loader) == [2, 9]
+
+
+def test_the_order_changes_with_the_epoch_and_repeats_with_the_seed():
+    def epochs(seed: int) -> list[list[list[int]]]:
+        loader = BatchLoader(rows_of([3] * 32), 8, pad=0, seed=seed, trim=False)
+        return [[batch.input_ids[:, 0].tolist() for batch in loader] for _ in range(2)]
+
+    assert epochs(1) == epochs(1)
+    assert epochs(1)[0] != epochs(1)[1]
+    assert epochs(1) != epochs(2)
+
+
+@given(lengths=lengths, stop=st.integers(0, 9), trim=st.booleans())
+def test_a_loader_taken_up_again_goes_on_with_the_next_batch(lengths, stop, trim):
+    def loader() -> BatchLoader:
+        return BatchLoader(rows_of(lengths), 4, pad=0, seed=5, trim=trim)
+
+    whole = loader()
+    expected = [batch.input_ids.tolist() for _ in range(2) for batch in whole]
+    first, second = loader(), loader()
+    state = first.state_dict()
+    seen = []
+    for batch in first:
+        if len(seen) == stop:
+            break
+        seen.append(batch.input_ids.tolist())
+        state = first.state_dict()
+    if seen:
+        second.load_state_dict(state)
+    rest = [batch.input_ids.tolist() for _ in range(2) for batch in second]
+    assert (seen + rest)[: len(expected)] == expected
+
+
+def test_a_loader_left_early_begins_anew():
+    loader = BatchLoader(rows_of([3] * 8), 2, pad=0, seed=None, trim=False)
+    first = next(iter(loader))
+    assert torch.equal(next(iter(loader)).input_ids, first.input_ids)

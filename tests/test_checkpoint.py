@@ -1,0 +1,522 @@
+"""The checkpoint directory: what is saved comes back, and nothing that a stranger puts into one is trusted."""
+
+import json
+import math
+import os
+import pickle
+import re
+import resource
+import shutil
+import signal
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from random_models import SHAPES, random_model
+from sprig.checkpoint import load, resolve, save, write_manifest
+from sprig.data.tokenizer import CodeTokenizer
+from sprig.model.transformer import Transformer
+
+VOCABULARY = 270
+TEXT = 'def add(a, b):\n    return a + b  # "<|endoftext|>" is é text\n'
+TOKENIZER = CodeTokenizer.train([TEXT] * 2, VOCABULARY)
+IDS = torch.randint(VOCABULARY, (2, 32), generator=torch.Generator().manual_seed(3))
+FACTS = {"metrics": {"val/loss": 0.5, "val/runs": None}, "epoch": 5, "betas": [0.9, 0.95], "name": "é"}
+
+
+def model(seed: int = 0, **overrides: object) -> Transformer:
+    return random_model(seed, vocab_size=VOCABULARY, **overrides)
+
+
+def logits(transformer: Transformer) -> torch.Tensor:
+    with torch.no_grad():
+        return transformer(IDS)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("run") / "best"
+    save(directory, model(), TOKENIZER, FACTS)
+    return directory
+
+
+@pytest.fixture
+def copied(saved: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(saved, tmp_path / "copy")
+
+
+# What is saved comes back
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_logits_tokenizer_and_facts_come_back_equal(shape: str, tmp_path: Path) -> None:
+    transformer = model(rope_theta=500.0, rms_norm_eps=1e-3, attention_dropout=0.1, **SHAPES[shape])
+    save(tmp_path / "best", transformer, TOKENIZER, FACTS)
+    checkpoint = load(tmp_path / "best")
+    assert torch.equal(logits(checkpoint.transformer), logits(transformer))
+    assert checkpoint.transformer.config == transformer.config
+    assert not checkpoint.transformer.training
+    assert checkpoint.facts == FACTS
+    assert checkpoint.tokenizer.vocab_size == VOCABULARY
+    assert checkpoint.tokenizer.encode(TEXT) == TOKENIZER.encode(TEXT)
+    assert checkpoint.tokenizer.decode(TOKENIZER.encode(TEXT)) == TEXT
+
+
+def test_text_that_looks_like_a_special_token_is_text_after_loading(saved: Path) -> None:
+    ids = load(saved).tokenizer.encode("<|endoftext|><|pad|>")
+    assert len(ids) > 2 and not {CodeTokenizer.pad, CodeTokenizer.end_of_text} & set(ids)
+
+
+def test_tied_weights_are_stored_once_and_are_one_parameter_after_loading(saved: Path) -> None:
+    assert "lm_head.weight" not in load_file(saved / "model.safetensors")
+    transformer = load(saved).transformer
+    assert transformer.lm_head.weight is transformer.model.embed_tokens.weight
+    assert transformer.num_parameters == model().num_parameters
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_stored_in_half_the_bytes_become_float32(dtype: torch.dtype, copied: Path) -> None:
+    weights = {name: weight.to(dtype) for name, weight in load_file(copied / "model.safetensors").items()}
+    save_file(weights, copied / "model.safetensors")
+    write_manifest(copied)
+    for name, parameter in load(copied).transformer.named_parameters():
+        assert parameter.dtype == torch.float32
+        assert torch.equal(parameter, weights[name].float())
+
+
+def test_a_model_in_bfloat16_is_saved_in_float32(tmp_path: Path) -> None:
+    save(tmp_path / "best", model().bfloat16(), TOKENIZER, {})
+    assert {weight.dtype for weight in load_file(tmp_path / "best" / "model.safetensors").values()} == {torch.float32}
+
+
+def test_loaded_weights_do_not_change_with_the_file(copied: Path) -> None:
+    transformer = load(copied).transformer
+    before = logits(transformer)
+    with (copied / "model.safetensors").open("r+b") as file:
+        file.seek(-4000, os.SEEK_END)
+        file.write(bytes(4000))
+    assert torch.equal(logits(transformer), before)
+
+
+def test_loading_draws_no_random_numbers(saved: Path) -> None:
+    state = torch.random.get_rng_state()
+    load(saved)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_everyone_who_can_read_the_config_can_read_the_weights(saved: Path) -> None:
+    assert {path.stat().st_mode for path in saved.iterdir()} == {(saved / "config.json").stat().st_mode}
+
+
+def test_the_manifest_lists_every_other_file(saved: Path) -> None:
+    listed = json.loads((saved / "manifest.json").read_text())["files"]
+    assert listed.keys() == {path.name for path in saved.iterdir()} - {"manifest.json"}
+    assert listed["config.json"]["size"] == (saved / "config.json").stat().st_size
+    assert listed.keys() == {
+        "model.safetensors",
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "sprig.json",
+    }
+
+
+def test_a_directory_without_manifest_or_facts_loads_if_it_need_not_be_verified(copied: Path) -> None:
+    (copied / "manifest.json").unlink()
+    (copied / "sprig.json").unlink()
+    assert load(copied, verify=False).facts == {}
+
+
+# Saving replaces all or nothing
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+def test_saving_again_replaces_the_directory_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    save(tmp_path / "best", model(0), TOKENIZER, {"epoch": 1})
+    (tmp_path / "best" / "left over").touch()
+    save(tmp_path / "best", model(1), TOKENIZER, {"epoch": 2})
+    checkpoint = load(tmp_path / "best")
+    assert checkpoint.facts == {"epoch": 2}
+    assert torch.equal(logits(checkpoint.transformer), logits(model(1)))
+    assert "left over" not in names(tmp_path / "best")
+    assert names(tmp_path) == {"best"}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"path": Path("x")}, {"betas": (0.9, 0.95)}, {1: 2}, {"loss": math.nan}, {"tensor": torch.ones(1)}],
+)
+def test_facts_that_are_not_plain_json_are_refused_before_anything_is_written(
+    facts: dict[Any, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="plain JSON"):
+        save(tmp_path / "checkpoints" / "best", model(), TOKENIZER, facts)
+    assert names(tmp_path) == set()
+
+
+def test_facts_too_large_to_be_read_back_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="10,000,000"):
+        save(tmp_path / "best", model(), TOKENIZER, {"text": "x" * 10_000_000})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused_and_the_old_checkpoint_stays(value: float, copied: Path) -> None:
+    diverged = model()
+    with torch.no_grad():
+        diverged.model.layers[1].mlp.up_proj.weight[3, 4] = value
+    with pytest.raises(ValueError, match=r"layers\.1\.mlp\.up_proj\.weight is not finite"):
+        save(copied, diverged, TOKENIZER, {})
+    assert load(copied).facts == FACTS
+    assert names(copied.parent) == {copied.name}
+
+
+class InterruptedTokenizer(CodeTokenizer):
+    """Ends the saving in its midst, once its files are written."""
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        super().__init__(TOKENIZER._tokenizer)
+        self.interrupt = interrupt
+
+    def save(self, directory: Path) -> None:
+        super().save(directory)
+        assert (directory / "config.json").exists()
+        self.interrupt()
+
+
+def test_an_interrupt_amid_writing_leaves_the_old_checkpoint_and_nothing_beside_it(copied: Path) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save(copied, model(1), InterruptedTokenizer(interrupt), {})
+    assert load(copied).facts == FACTS
+    assert names(copied.parent) == {copied.name}
+
+
+def test_a_kill_amid_writing_leaves_the_old_checkpoint_and_the_next_save_works(copied: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        save(copied, model(1), InterruptedTokenizer(lambda: os.kill(os.getpid(), signal.SIGKILL)), {})
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert names(copied.parent) == {copied.name, f".{copied.name}.part-{child}"}
+    assert load(copied).facts == FACTS
+    save(copied, model(1), TOKENIZER, {"epoch": 2})
+    assert load(copied).facts == {"epoch": 2}
+
+
+def test_what_a_killed_process_of_our_number_left_is_cleared(tmp_path: Path) -> None:
+    for leftover in (f".best.part-{os.getpid()}", f".best.old-{os.getpid()}"):
+        (tmp_path / leftover).mkdir()
+        (tmp_path / leftover / "half").touch()
+    save(tmp_path / "best", model(), TOKENIZER, {})
+    save(tmp_path / "best", model(), TOKENIZER, {})
+    assert "half" not in names(tmp_path / "best")
+    assert names(tmp_path) == {"best"}
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_beside_it(copied: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    weights = (copied / "model.safetensors").stat().st_size
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (weights // 2, limits[1]))
+        with pytest.raises(OSError, match=r"model\.safetensors could not be written"):
+            save(copied, model(1), TOKENIZER, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load(copied).facts == FACTS
+    assert names(copied.parent) == {copied.name}
+
+
+def test_a_directory_that_cannot_take_the_name_leaves_the_old_checkpoint(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def fail_for_the_new_one(path: Path, target: Path) -> Path:
+        if ".part-" in path.name:
+            raise OSError("no")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_the_new_one)
+    with pytest.raises(OSError, match="no"):
+        save(copied, model(1), TOKENIZER, {})
+    assert load(copied).facts == FACTS
+    assert names(copied.parent) == {copied.name}
+
+
+def test_a_folder_that_is_no_checkpoint_is_never_replaced(tmp_path: Path, copied: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").touch()
+    (tmp_path / "link").symlink_to(copied)
+    for target in (tmp_path / "home", tmp_path / "link", tmp_path / "home" / "thesis.txt"):
+        with pytest.raises(ValueError, match="is not replaced"):
+            save(target, model(), TOKENIZER, {})
+    assert (tmp_path / "home" / "thesis.txt").exists()
+    assert load(tmp_path / "link").facts == FACTS
+
+
+# What a stranger may have put there
+
+Change = Callable[[Path], None]
+
+
+def remove(name: str) -> Change:
+    return lambda directory: (directory / name).unlink()
+
+
+def write(name: str, content: bytes | str) -> Change:
+    data = content.encode() if isinstance(content, str) else content
+    return lambda directory: (directory / name).write_bytes(data) and None
+
+
+def sealed(change: Change) -> Change:
+    """The change, with a manifest that vouches for it: what someone does who means it."""
+
+    def both(directory: Path) -> None:
+        change(directory)
+        write_manifest(directory)
+
+    return both
+
+
+def config(**changes: Any) -> Change:
+    def change(directory: Path) -> None:
+        path = directory / "config.json"
+        values = json.loads(path.read_text()) | changes
+        path.write_text(json.dumps({key: value for key, value in values.items() if value is not ...}))
+
+    return sealed(change)
+
+
+def manifest(**files: Any) -> Change:
+    """Further entries in the manifest, which is true otherwise."""
+
+    def change(directory: Path) -> None:
+        path = directory / "manifest.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({"files": content["files"] | files["files"]}))
+
+    return change
+
+
+def linked(name: str) -> Change:
+    """The same bytes, reached by a link that leads out of the directory."""
+
+    def change(directory: Path) -> None:
+        (directory / name).rename(directory.parent / "elsewhere")
+        (directory / name).symlink_to(directory.parent / "elsewhere")
+
+    return change
+
+
+def pickled(directory: Path) -> None:
+    (directory / "model.safetensors").unlink()
+    torch.save({}, directory / "pytorch_model.bin")
+
+
+def zipped(directory: Path) -> None:
+    with zipfile.ZipFile(directory / "model.safetensors", "w") as archive:
+        archive.writestr("data.pkl", pickle.dumps({}))
+
+
+def weights(**changes: torch.Tensor | None) -> Change:
+    def change(directory: Path) -> None:
+        path = directory / "model.safetensors"
+        tensors = load_file(path) | {name.replace("__", "."): weight for name, weight in changes.items()}
+        save_file({name: weight for name, weight in tensors.items() if weight is not None}, path)
+
+    return sealed(change)
+
+
+def cut(directory: Path) -> None:
+    os.truncate(directory / "model.safetensors", (directory / "model.safetensors").stat().st_size - 4)
+
+
+def flip_a_bit(directory: Path) -> None:
+    data = bytearray((directory / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (directory / "model.safetensors").write_bytes(data)
+
+
+def pipe(name: str) -> Change:
+    def change(directory: Path) -> None:
+        (directory / name).unlink()
+        os.mkfifo(directory / name)
+
+    return change
+
+
+def other_tokenizer(directory: Path) -> None:
+    CodeTokenizer.train([TEXT] * 2, VOCABULARY - 1).save(directory)
+
+
+FINGERPRINT = {"size": 0, "sha256": ""}
+BAD: dict[str, tuple[Change, str]] = {
+    # files
+    "no weights": (remove("model.safetensors"), "has no model.safetensors"),
+    "no config": (remove("config.json"), "has no config.json"),
+    "no tokenizer": (remove("tokenizer.json"), "has no tokenizer.json"),
+    "no facts": (remove("sprig.json"), "has no file 'sprig.json'"),
+    "no manifest": (remove("manifest.json"), "has no manifest.json"),
+    "a pipe for a file": (pipe("config.json"), "has no config.json"),
+    "a pipe for the facts": (pipe("sprig.json"), "has no file 'sprig.json'"),
+    "altered weights": (flip_a_bit, "model.safetensors is not the file that manifest.json lists"),
+    "cut weights": (cut, "model.safetensors is not the file that manifest.json lists"),
+    "altered facts": (write("sprig.json", "{}"), "sprig.json is not the file"),
+    "altered settings of others": (write("tokenizer_config.json", "{}"), "tokenizer_config.json is not the"),
+    "a link to weights elsewhere": (linked("model.safetensors"), "leads out of"),
+    "a link to a config elsewhere": (linked("config.json"), "leads out of"),
+    "a link to a manifest elsewhere": (linked("manifest.json"), "leads out of"),
+    # manifest
+    "manifest: above": (manifest(files={"../x": FINGERPRINT}), "only list files beside itself"),
+    "manifest: parent": (manifest(files={"..": FINGERPRINT}), "only list files beside itself"),
+    "manifest: absolute": (manifest(files={"/etc/passwd": FINGERPRINT}), "only list files beside itself"),
+    "manifest: NUL": (manifest(files={"a\0b": FINGERPRINT}), "has no file"),
+    "manifest: not there": (manifest(files={"x": FINGERPRINT}), "has no file 'x'"),
+    "manifest: no entry": (manifest(files={"config.json": None}), "config.json is not the file"),
+    "manifest: no list": (write("manifest.json", '{"files": []}'), "lists no files"),
+    "manifest: empty list": (write("manifest.json", '{"files": {}}'), "does not list model.safetensors"),
+    "manifest: no JSON": (write("manifest.json", "sha256"), "manifest.json is not JSON"),
+    # weights
+    "a pickle beside no weights": (pickled, "pytorch_model.bin.*pickles can run code and are never read"),
+    "a pickle as weights": (sealed(write("model.safetensors", pickle.dumps({}))), "pickle.*never read"),
+    "a zip as weights": (sealed(zipped), "no safetensors file.*pickle"),
+    "nothing as weights": (sealed(write("model.safetensors", b"")), "no safetensors file"),
+    "cut weights, sealed": (sealed(cut), "no safetensors file"),
+    "a tensor missing": (weights(model__norm__weight=None), "has no model.norm.weight"),
+    "a tensor too many": (weights(lm_head__weight=torch.ones(2)), "'lm_head.weight', for which"),
+    "another shape": (weights(model__norm__weight=torch.ones(33)), r"is \[33\], but config.json asks for \[32\]"),
+    "integers": (weights(model__norm__weight=torch.ones(32, dtype=torch.int8)), "stored as I8"),
+    # JSON
+    "config: no JSON": (sealed(write("config.json", "model: !!python")), "config.json is not JSON"),
+    "config: no UTF-8": (sealed(write("config.json", b'{"a": "\xff"}')), "config.json is not JSON"),
+    "config: NaN": (sealed(write("config.json", '{"rope_theta": NaN}')), "NaN is no number"),
+    "config: no object": (sealed(write("config.json", "[]")), "must hold a JSON object, not list"),
+    "config: nested": (sealed(write("config.json", "[" * 100_000)), "config.json is not JSON"),
+    "config: nested value": (config(rope_scaling=json.loads("[" * 500 + "]" * 500)), "rope_scaling|recursion"),
+    "config: long number": (sealed(write("config.json", "9" * 5000)), "config.json is not JSON"),
+    "config: too long": (sealed(write("config.json", " " * 10_000_001)), "over 10,000,000 bytes"),
+    "facts: too long": (sealed(write("sprig.json", " " * 10_000_001)), "over 10,000,000 bytes"),
+    "facts: no object": (sealed(write("sprig.json", "null")), "must hold a JSON object"),
+    # tokenizer
+    "tokenizer: no JSON": (sealed(write("tokenizer.json", "x")), "is not a tokenizer"),
+    "tokenizer: another's": (sealed(write("tokenizer.json", '{"model": {}}')), "is not a tokenizer"),
+    "tokenizer: too long": (sealed(write("tokenizer.json", b" " * (65 << 20))), "over 64 MB"),
+    "tokenizer: of another model": (sealed(other_tokenizer), "269 tokens, but config.json says vocab_size=270"),
+    # numbers in the config
+    "a size missing": (config(hidden_size=...), "hidden_size is None"),
+    "a head size missing": (config(head_dim=...), "head_dim is None"),
+    "true for a number": (config(num_hidden_layers=True), "num_hidden_layers is True: it must be an integer"),
+    "a string for a number": (config(hidden_size="32"), "hidden_size is '32'"),
+    "a fraction for an integer": (config(hidden_size=32.0), "hidden_size is 32.0"),
+    "zero heads": (config(num_attention_heads=0), "num_attention_heads is 0"),
+    "negative vocabulary": (config(vocab_size=-1), "vocab_size is -1"),
+    "10**12 layers": (config(num_hidden_layers=10**12), "num_hidden_layers is 1000000000000"),
+    "more layers than stored": (config(num_hidden_layers=4), "has no model.layers.3"),
+    "a width of terabytes": (config(hidden_size=1 << 17, vocab_size=VOCABULARY), "asks for"),
+    "a table of gigabytes": (config(max_position_embeddings=1 << 21, head_dim=4096), "table of positions"),
+    "an infinite theta": (config(rope_theta=math.inf), "Infinity is no number"),
+    "a theta beyond floats": (
+        sealed(write("config.json", '{"model_type": "qwen3", "rms_norm_eps": 1e999}')),
+        "is None",
+    ),
+    "a negative theta": (config(rope_theta=-1.0), "rope_theta is -1.0"),
+    "theta twice": (config(rope_theta=20.0), "rope_theta is given twice, as 20.0 and 10000.0"),
+    "a long theta": (config(rope_theta=10**400, rope_parameters=None), "rope_theta is 1000000"),
+    "true for a fraction": (config(rms_norm_eps=True), "rms_norm_eps is True"),
+    "a number for a switch": (config(tie_word_embeddings=1), "tie_word_embeddings is 1: it must be true or"),
+    "heads that do not divide": (config(num_key_value_heads=3), "no multiple of"),
+    # models that are not ours
+    "an unknown model": (config(model_type="gpt2"), "model_type is 'gpt2': only qwen3, qwen2, llama"),
+    "no model type": (config(model_type=...), "model_type is None"),
+    "a list for a model type": (config(model_type=["qwen3"]), "model_type is"),
+    "another activation": (config(hidden_act="gelu"), "hidden_act is 'gelu'"),
+    "a bias on o_proj": (config(attention_bias=True), "attention_bias is true.*o_proj"),
+    "a bias in the MLP": (config(mlp_bias=True, model_type="llama"), "mlp_bias is true"),
+    "a sliding window": (config(use_sliding_window=True, sliding_window=8), "sliding-window"),
+    "a sliding layer": (config(layer_types=["full_attention", "sliding_attention"]), "sliding-window"),
+    "linear rope": (config(rope_scaling={"type": "linear", "factor": 2.0}), "rope_scaling is"),
+    "yarn rope": (config(rope_parameters={"rope_type": "yarn", "rope_theta": 1e4}), "only the type default"),
+    "part of a head turned": (config(partial_rotary_factor=0.5), "partial_rotary_factor"),
+    "rope by layer type": (config(rope_parameters={"full_attention": {"rope_theta": 1e6}}), "rope_parameters is"),
+    "a list for rope": (config(rope_parameters=[1]), "rope_parameters is"),
+    "quantised": (config(quantization_config={"bits": 4}), "quantization_config is set"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_checkpoint_is_refused_at_once_with_file_and_reason(case: str, copied: Path) -> None:
+    change, message = BAD[case]
+    change(copied)
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match=message) as caught:
+        load(copied)
+    assert time.perf_counter() - started < 1
+    assert str(copied) in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+    assert len(str(caught.value).replace(str(copied), "")) < 500
+
+
+def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no directory"):
+        load(tmp_path / "absent")
+
+
+# What ckpt= means
+
+
+@pytest.fixture
+def outputs(saved: Path, tmp_path: Path) -> Path:
+    """Two runs, of which the second is the newest; it has a last checkpoint and no best one."""
+    for run, word in (("first", "best"), ("first", "last"), ("second", "last")):
+        shutil.copytree(saved, tmp_path / "outputs" / run / "checkpoints" / word)
+    (tmp_path / "outputs" / "first" / "checkpoints" / "epoch.ckpt").touch()
+    (tmp_path / "outputs" / "latest").symlink_to("second")
+    return tmp_path / "outputs"
+
+
+def test_words_and_runs_and_directories_resolve_to_checkpoint_directories(outputs: Path) -> None:
+    first, second = outputs / "first" / "checkpoints", outputs / "second" / "checkpoints"
+    assert resolve("last", outputs) == second / "last"
+    assert resolve(str(first / "last"), outputs) == first / "last"
+    assert resolve(str(outputs / "first"), outputs) == first / "best"
+    (outputs / "latest").unlink()
+    (outputs / "latest").symlink_to("first")
+    assert resolve("best", outputs) == first / "best"
+    assert resolve(str(outputs / "latest"), outputs) == first / "best"
+
+
+def test_a_path_may_start_with_the_home_directory(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(outputs))
+    assert resolve("~/first", outputs) == outputs / "first" / "checkpoints" / "best"
+
+
+@pytest.mark.parametrize(
+    ("ckpt", "message"),
+    {
+        "best": "second|latest/checkpoints/best.*[Tt]rain first: python src/train.py",
+        "absent": "(?s)there is no such directory.*Train first: python src/train.py",
+        "": "there is no such directory",
+        "https://example.org/model": "there is no such directory",
+        "x" * 5000: "too long",
+        "~nobody-has-this-name": "home",
+        "{outputs}/second": "there is no directory .*second/checkpoints/best",
+        "{outputs}/first/checkpoints/epoch.ckpt": "pickles can run code and are never read",
+        "{outputs}/first/checkpoints/best/model.safetensors": "is a file: give the checkpoint directory",
+    }.items(),
+)
+def test_an_unknown_ckpt_is_refused_with_what_was_looked_for(ckpt: str, message: str, outputs: Path) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        resolve(ckpt.format(outputs=outputs), outputs)
+    assert re.match("ckpt=", str(caught.value))

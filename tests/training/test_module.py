@@ -1,0 +1,94 @@
+import math
+
+import lightning as L
+import pytest
+import torch
+
+from sprig.data.datamodule import RowsDataModule
+from sprig.data.documents import Document
+from sprig.data.packing import Rows, encode_rows
+from sprig.data.tokenizer import SMALLEST_VOCABULARY, CodeTokenizer
+from sprig.model.config import ModelConfig
+from sprig.model.transformer import Transformer
+from sprig.training.callbacks.checkpoints import Checkpoints
+from sprig.training.callbacks.interruption import Interruption, Stopped
+from sprig.training.config import OptimConfig
+from sprig.training.module import LanguageModelling
+
+TOKENIZER = CodeTokenizer.train([], SMALLEST_VOCABULARY)
+
+
+def rows_of(count: int) -> Rows:
+    documents = [Document(f"def f{n}(): return {n * n}", str(n), str(n)) for n in range(count)]
+    return encode_rows(documents, TOKENIZER, 32, "padded")
+
+
+def module(**optim) -> LanguageModelling:
+    torch.manual_seed(0)
+    config = ModelConfig(
+        vocab_size=SMALLEST_VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2, head_dim=16, max_position_embeddings=32,
+    )  # fmt: skip
+    return LanguageModelling(Transformer(config), OptimConfig(**optim), ["loss", "accuracy"], TOKENIZER.token_bytes)
+
+
+def data(rows: Rows, batch_size: int = 4) -> RowsDataModule:
+    return RowsDataModule(rows, rows, batch_size, pad=0, seed=0, trim=True)
+
+
+def trainer(tmp_path, *callbacks: L.Callback, **settings) -> L.Trainer:
+    return L.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False, num_sanity_val_steps=0, default_root_dir=tmp_path, callbacks=list(callbacks),
+        **settings,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_one_batch_can_be_learnt_by_heart(name, tmp_path):
+    run = trainer(tmp_path, max_epochs=300, check_val_every_n_epoch=300)
+    run.fit(module(name=name, lr=0.02 if name == "muon" else 0.01), data(rows_of(4)))
+    # Nothing tells which of the four comes, up to the digit of the name: that costs ln 4 nats a row and no less.
+    floor = 4 * math.log(4) / rows_of(4).tokens
+    assert floor < run.callback_metrics["val/loss"] < floor + 0.01
+
+
+def test_tokens_seen_are_those_trained_on_and_no_padding(tmp_path):
+    trained, rows = module(), rows_of(10)
+    trainer(tmp_path, max_epochs=2).fit(trained, data(rows))
+    assert trained.tokens_seen == 2 * rows.tokens
+
+
+class StopAt(L.Callback):
+    """Asks for the end as a signal would, after so many steps."""
+
+    def __init__(self, interruption: Interruption, step: int) -> None:
+        self.interruption, self.step = interruption, step
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step - 1:
+            self.interruption.asked = True
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 6, 8])
+def test_a_stopped_and_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(step, tmp_path):
+    def save_nothing(*_):
+        return None
+
+    def run(stop: int | None, resume: bool) -> tuple[LanguageModelling, L.Trainer]:
+        checkpoints = Checkpoints(tmp_path, save_nothing, "val/loss", "min")
+        interruption = Interruption(checkpoints)
+        callbacks = [checkpoints, *([StopAt(interruption, stop)] if stop else []), interruption]
+        fitted, fitting = module(), trainer(tmp_path, *callbacks, max_epochs=2)
+        fitting.fit(fitted, data(rows_of(18)), ckpt_path=tmp_path / "last.ckpt" if resume else None, weights_only=True)
+        return fitted, fitting
+
+    whole, fitting = run(None, resume=False)
+    assert fitting.global_step == 10
+    with pytest.raises(Stopped):
+        run(step, resume=False)
+    resumed, fitting = run(None, resume=True)
+    assert fitting.global_step == 10
+    assert resumed.tokens_seen == whole.tokens_seen
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
