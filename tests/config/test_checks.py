@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from sprig.config.checks import check_output, check_train
@@ -24,7 +22,7 @@ from sprig.config.checks import check_output, check_train
         (["optim.lr=0"], "must be above 0"),
         (["optim.warmup=0.7", "optim.warmdown=0.7"], "together at most 1"),
         (["trainer.max_epochs=0"], "zero steps"),
-        (["trainer.max_epochs=null"], "never end"),
+        (["trainer.max_epochs=null"], "no end to fall towards"),
         (["callbacks.mode=lowest"], "min or max"),
         (["logger.name=mlflow"], "choose wandb, tensorboard or csv"),
         (["data.source=nowhere"], "There are: folder, snippets, stdlib"),
@@ -44,11 +42,4 @@ def test_the_shipped_settings_are_accepted(settings):
 def test_a_directory_that_holds_a_run_is_not_written_over(tmp_path):
     (tmp_path / "trace.json").write_text("{}")
     with pytest.raises(ValueError, match=r"already holds a run"):
-        check_output(tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; tests/cli tries a file in the way instead")
-def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(ValueError, match="cannot be written"):
         check_output(tmp_path)

@@ -12,8 +12,11 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 from sprig.generation.config import SamplingConfig
 from sprig.generation.sampling import choose, distribution, generator_for
 
-# Whole numbers, so that ties are common; wide, so that some probabilities are 0 in float32.
-logits_rows = st.lists(st.integers(-150, 150), min_size=1, max_size=40).map(lambda row: torch.tensor([row]).float())
+# Whole numbers, so that ties are common: near ones, all likely, or far ones, some of probability 0 in float32.
+logits_rows = st.one_of(
+    st.lists(st.integers(-width, width), min_size=1, max_size=40).map(lambda row: torch.tensor([row]).float())
+    for width in (3, 150)
+)
 temperatures = st.floats(0.05, 5)
 any_time = settings(deadline=None)  # a busy machine is no failure
 

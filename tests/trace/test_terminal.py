@@ -58,7 +58,7 @@ def test_markup_in_shapes_and_counts_is_text() -> None:
 
 
 def test_the_training_trace_has_a_row_an_epoch_and_only_measured_columns() -> None:
-    head, *rows = drawn(draw_training_trace(epochs())).splitlines()[2:6]
+    head, *rows = drawn(draw_training_trace(epochs())).splitlines()[3:7]
     assert head.split() == ["epoch", "loss", "loss", "observation"]
     assert [row.split(None, 3) for row in rows] == [
         ["1", "3.000", "2.000", "said 1"],
@@ -70,7 +70,7 @@ def test_the_training_trace_has_a_row_an_epoch_and_only_measured_columns() -> No
 def test_a_figure_that_one_epoch_lacks_is_a_dash() -> None:
     several = epochs()
     several[1].metrics["val/accuracy"] = 0.5
-    rows = drawn(draw_training_trace(several)).splitlines()[3:6]
+    rows = drawn(draw_training_trace(several)).splitlines()[4:7]
     assert [row.split()[3] for row in rows] == ["-", "0.500", "-"]
 
 
@@ -130,7 +130,7 @@ def test_a_completion_is_shown_as_the_code_that_it_is() -> None:
 
 
 def test_an_evaluation_shows_every_figure() -> None:
-    page = drawn(draw_evaluation("out/best", "3 documents", {"val/loss": 1.0, "val/bits_per_byte": 0.5}))
+    page = drawn(draw_evaluation("out/best", "3 documents", {"val/bits_per_byte": 0.5, "val/loss": 1.0}))
     assert page.splitlines()[1:] == [
         "    checkpoint  out/best",
         "    measured on 3 documents",

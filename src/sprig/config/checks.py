@@ -1,6 +1,5 @@
 """What must fit together between groups, checked before any data is read."""
 
-import os
 from pathlib import Path
 
 from sprig.config.schema import TrainConfig
@@ -26,8 +25,11 @@ def check_train(settings: TrainConfig) -> None:
             f"set data.vocab_size only, the model follows it."
         )
     trainer = settings.trainer
-    if trainer.max_epochs is None and trainer.max_steps < 0 and trainer.max_time is None:
-        raise ValueError("The run would never end: set trainer.max_epochs, trainer.max_steps or trainer.max_time.")
+    if trainer.max_epochs is None and trainer.max_steps < 0:
+        raise ValueError(
+            "The learning rate has no end to fall towards: set trainer.max_epochs or trainer.max_steps "
+            "(trainer.max_time may end the run earlier)."
+        )
     if 0 in (trainer.max_epochs, trainer.max_steps) or (trainer.max_epochs or 1) < 0:
         raise ValueError("A run of zero steps trains nothing: raise trainer.max_epochs or trainer.max_steps.")
     if settings.callbacks.mode not in ("min", "max"):
@@ -54,8 +56,6 @@ def check_data(data: DataConfig) -> None:
 
 
 def check_output(directory: Path) -> None:
-    """Raise ValueError if directory already holds a run or cannot be written."""
+    """Raise ValueError if directory already holds a run."""
     if (directory / "trace.json").exists():
         raise ValueError(f"{directory} already holds a run; wait a second, or go on with it by resume={directory}.")
-    if not os.access(directory, os.W_OK):
-        raise ValueError(f"{directory} cannot be written: choose another output_dir.")

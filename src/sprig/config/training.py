@@ -1,6 +1,7 @@
 """The main job: raw code in, a trained model out, code generated from it, through the six stages of the trace."""
 
 import json
+import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -158,17 +159,24 @@ class _Job:
         }
         self.trace.save(self.directory / "trace.json")
         self.console.print(terminal.draw_training_trace(self.trace.epochs))
-        commands = [
-            "python src/sample.py ckpt=last prompt='def multiply(a, b):'",
-            "python src/evaluate.py ckpt=last",
-        ]
-        self.console.print(terminal.draw_final(self.trace, str(self.directory / "checkpoints" / "best"), commands))
-        multirun.report(
-            {name: metrics[name] for name in SHOWN if name in metrics},
-            self.settings.callbacks.monitor,
-            self.settings.callbacks.mode,
+        watched = self.settings.callbacks
+        self.console.print(
+            terminal.draw_final(
+                self.trace,
+                str(self.directory / "checkpoints" / "best"),
+                self._next_commands(),
+                watched.monitor,
+                watched.mode,
+            )
         )
+        multirun.report({name: metrics[name] for name in SHOWN if name in metrics}, watched.monitor, watched.mode)
         return self.checkpoints.best
+
+    def _next_commands(self) -> list[str]:
+        output_dir = self.settings.output_dir
+        which = "ckpt=last" if output_dir == "outputs" else f"ckpt=last output_dir={shlex.quote(output_dir)}"
+        prompt = shlex.quote(self.trace.generation[-1].prompt)
+        return [f"python src/sample.py {which} prompt={prompt}", f"python src/evaluate.py {which}"]
 
     def _callbacks(self) -> list[L.Callback]:
         chosen, data = self.settings.callbacks, self.data
@@ -185,7 +193,7 @@ class _Job:
                 0, HeldOutFunctions(lambda model: score(write_functions(model, data.tokenizer, functions)))
             )
         if chosen.progress:
-            callbacks.append(Progress())
+            callbacks.append(Progress(self.console))
         if chosen.early_stopping_patience is not None:
             callbacks.append(
                 L.pytorch.callbacks.EarlyStopping(

@@ -22,7 +22,7 @@ class SamplingConfig:
         """Raise ValueError, in one sentence, for a value out of its range."""
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens={self.max_new_tokens} must be at least 1.")
-        if self.temperature < 0:
+        if not self.temperature >= 0:  # nan is refused as well
             raise ValueError(f"temperature={self.temperature} must be 0 (greedy) or more.")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k={self.top_k} must be at least 1.")

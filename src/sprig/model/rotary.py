@@ -19,6 +19,7 @@ class RotaryPositions(nn.Module):
 
     def forward(self, start: int, length: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Cosines and sines, each (length, E / 2), of the positions from start on."""
+        assert start + length <= len(self.cos), "positions beyond the context"
         span = slice(start, start + length)
         return self.cos[span].to(dtype), self.sin[span].to(dtype)
 

@@ -49,7 +49,7 @@ def draw_stage(stage: Stage, place: int, total: int = 6) -> RenderableType:
 
 def draw_training_trace(epochs: Sequence[Epoch]) -> RenderableType:
     """The table of all epochs, the two ways to count padding, and a chart of the losses."""
-    head = Text("Training trace", "bold")
+    head = Text("\nTraining trace", "bold")
     if not epochs:
         return Group(head, Text("    nothing was validated"))
     names = [name for name in _COLUMNS if any(name in epoch.metrics for epoch in epochs)]
@@ -100,10 +100,10 @@ def draw_final(
         rows.append(("whole run", duration(trace.run.seconds)))
     # Checkpoint and commands are no rows: a row would break them into lines, no longer to be copied.
     return Group(
-        Text("Result", "bold"),
+        Text("\nResult", "bold"),
         *(labelled(f"    {label}", value, _INDENT + 2) for label, value in rows),
         Text.assemble(("    checkpoint  ", "dim"), checkpoint_path),
-        *([Text(), Text("Next", "bold")] if next_commands else []),
+        *([Text("\nNext", "bold")] if next_commands else []),
         *(Text(f"    {command}", "cyan") for command in next_commands),
     )
 
@@ -131,18 +131,15 @@ def draw_evaluation(checkpoint_path: str, measured: str, figures: Mapping[str, f
 
 def _figures(metrics: Mapping[str, float]) -> list[str]:
     """The validation metrics, one a line, without those that count padding."""
-    shown = {name: value for name, value in metrics.items() if name.startswith("val/") and "padded" not in name}
-    return [f"{name:{max(map(len, shown))}}  {figure(value)}" for name, value in shown.items()]
+    in_order = sorted(metrics, key=lambda name: _COLUMNS.index(name) if name in _COLUMNS else len(_COLUMNS))
+    shown = [name for name in in_order if name.startswith("val/") and "padded" not in name]
+    return [f"{name:{max(map(len, shown))}}  {figure(metrics[name])}" for name in shown]
 
 
 def _two_ways_to_count(epoch: Epoch) -> list[RenderableType]:
     ways = (
         ("val/", "honest", "over tokens only, like every other figure here"),
-        (
-            "val/padded_",
-            "padded",
-            "over all positions, padding as guessed right: it only looks better",
-        ),
+        ("val/padded_", "padded", "over all positions, padding as guessed right: it only looks better"),
     )
     lines: list[RenderableType] = [Text(f"Two ways to count the validation of epoch {epoch.epoch}")]
     for prefix, label, meaning in ways:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
@@ -76,10 +76,12 @@ class PlainLines:
     def train(self, status: Status, due: bool) -> None:
         """Print a line if the last one is long enough ago, or if due and the epoch has none yet."""
         epoch, step, elapsed = self._last
-        long_ago = (
-            status.step - step >= status.steps_per_epoch / _LINES_PER_EPOCH and status.elapsed - elapsed >= _LINE_EVERY
-        )
-        if not long_ago and not (due and epoch != status.epoch):
+        if due:
+            wanted = status.epoch != epoch
+        else:
+            enough_steps = status.step - step >= status.steps_per_epoch / _LINES_PER_EPOCH
+            wanted = enough_steps and status.elapsed - elapsed >= _LINE_EVERY
+        if not wanted:
             return
         self._last = (status.epoch, status.step, status.elapsed)
         time = f"{_clock(status.elapsed)} elapsed"
@@ -126,6 +128,8 @@ class LiveBars:
             bars.reset(validation)  # its clock
         bars.update(validation, completed=done, total=known, count=_count(done, known), visible=True)
         bars.start()
+        if done == 1:
+            bars.refresh()  # otherwise only the thread draws
 
     def validated(self, line: str) -> None:
         """Hide the validation's bar and print the line."""
@@ -155,7 +159,7 @@ class LiveBars:
                 refresh_per_second=2,  # a thread draws: the clock goes on during a long step, at next to no cost
                 get_time=self._clock,
             )
-            fields = {"count": "", "figures": "", "left": ""}
+            fields: dict[str, Any] = {"count": "", "figures": "", "left": ""}
             self._bars.add_task("", total=None, **fields)
             self._bars.add_task("validation", visible=False, **fields)
             self._bars.tasks[0].start_time = self._start  # the run's, not this bar's
