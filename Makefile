@@ -9,7 +9,7 @@ train: .venv
 	$(BIN)/python src/train.py $(ARGS)
 
 test: lint
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: .venv
 	$(BIN)/pytest -m slow

@@ -25,7 +25,7 @@ def quiet_lightning() -> None:
         ".*The number of training batches.*",
         ".*Experiment logs directory.*",
         ".*GPU available but not used.*",
-        ".*isn't compatible with.*litlogger.*",
+        ".*LeafSpec.*",
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -56,10 +56,6 @@ def build_trainer(
         enable_checkpointing=False,
         num_sanity_val_steps=0,
         max_epochs=-1 if config.max_epochs is None else config.max_epochs,
-        overfit_batches=_count_or_part(config.overfit_batches),
-        limit_train_batches=_count_or_part(config.limit_train_batches),
-        limit_val_batches=_count_or_part(config.limit_val_batches),
-        val_check_interval=_count_or_part(config.val_check_interval),
         **{
             name: getattr(config, name)
             for name in (
@@ -74,14 +70,13 @@ def build_trainer(
                 "log_every_n_steps",
                 "deterministic",
                 "detect_anomaly",
+                "overfit_batches",
+                "limit_train_batches",
+                "limit_val_batches",
+                "val_check_interval",
             )
         },
     )
-
-
-def _count_or_part(value: float | None) -> Any:
-    """Lightning tells batches from parts of an epoch by type: 1.0 is the whole epoch, 2 is two batches."""
-    return int(value) if value is not None and value > 1 and value == int(value) else value
 
 
 def build_loggers(config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any]) -> list[Logger]:

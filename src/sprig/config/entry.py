@@ -16,7 +16,7 @@ from typing import Any, cast, get_args, get_type_hints
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -41,7 +41,9 @@ def run(verb: str, task: Callable[[Any, Path], float | None]) -> None:
         hydra.main(config_path=str(CONF), config_name=verb, version_base="1.3")(_typed(verb, task, codes))()
     except Exception as error:
         codes.append(_report(error, verb))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if not interrupt.__cause__:  # before or after training, when there is nothing to save
+            print("Interrupted.", file=sys.stderr)
         codes.append(INTERRUPTED)
     multirun.draw()
     sys.exit(max(codes))
@@ -71,8 +73,10 @@ def _report(error: Exception, verb: str) -> int:
     if isinstance(error, Interrupted):
         print(error, file=sys.stderr)
         return INTERRUPTED
-    if any(re.fullmatch(r"debug=(true|traceback)|debug\.traceback=true", argument) for argument in sys.argv):
+    if any(re.fullmatch(r'debug=("true"|traceback)|debug\.traceback=true', argument) for argument in sys.argv):
         traceback.print_exception(error)
+    elif "Unexpected type for root" in str(error):  # OmegaConf's word for a key set below a group that is null
+        print("Error: data.* belongs to a source: choose one first, for example data=folder.", file=sys.stderr)
     elif isinstance(error, HydraException | OmegaConfBaseException):
         print(_config_message(error, verb), file=sys.stderr)
     elif isinstance(error, ValueError | OSError):
@@ -95,7 +99,7 @@ def _config_message(error: Exception, verb: str) -> str:
         return f"Error: {key} is no setting; " + (
             f"did you mean {near}?" if near else f"see python src/{verb}.py --help."
         )
-    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    missing = re.search(r"[Mm]issing mandatory value: (\S+)", text)
     if missing:
         return f"Error: {missing.group(1)} has to be given, for example {missing.group(1)}=..."
     group = re.search(r"Could not find '([^']+)/([^']+)'\s+Available options in", text)
@@ -107,6 +111,8 @@ def _config_message(error: Exception, verb: str) -> str:
     merging = re.search(r"Error merging override (.+)", text)
     if merging and error.__cause__:
         return f"Error: {merging.group(1)}: {str(error.__cause__).splitlines()[0]}."
+    if isinstance(error, OverrideParseException):
+        return f"Error: {error.override} cannot be read as key=value: {str(error).splitlines()[0]}."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     key_note = f" ({full_key.group(1)})" if full_key and full_key.group(1) not in lines[0] else ""
     return f"Error: {lines[0]}{key_note}"

@@ -58,7 +58,7 @@ class TrainConfig:
     data: DataConfig = MISSING
     model: ModelConfig = MISSING
     optim: OptimConfig = MISSING
-    trainer: TrainerConfig = MISSING
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)  # MISSING breaks on unions in OmegaConf 2.3
     metrics: MetricsConfig = MISSING
     logger: LoggerConfig = MISSING
     callbacks: CallbacksConfig = MISSING

@@ -137,7 +137,9 @@ class _Job:
         if (self.directory / "checkpoints" / "best").is_dir():
             self.model = checkpoint.load(self.directory / "checkpoints" / "best").transformer
         prompts = [prompt for prompt in self.settings.prompts if self.data.tokenizer.encode(prompt)]
-        stage, self.trace.generation = stages.generation_stage(self.data, self.model, prompts, SamplingConfig())
+        stage, self.trace.generation = stages.generation_stage(
+            self.data, self.model, prompts, SamplingConfig(max_new_tokens=64)
+        )
         self._report(stage)
         for result in self.trace.generation:
             seen = stages.seen_in_training(self.data, result.prompt)

@@ -61,12 +61,13 @@ class TrainerConfig:
     """Compile the model (torch.compile): faster steps after a minute or so of compilation."""
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = 1.0
-    val_check_interval: float | None = None
+    val_check_interval: int | float | None = None
     """Validate every so many batches, or every such part of an epoch; null: after each epoch."""
     check_val_every_n_epoch: int | None = 1
-    limit_train_batches: float | None = None
-    limit_val_batches: float | None = None
-    overfit_batches: float = 0.0
+    limit_train_batches: int | float | None = None
+    """1 is one batch, 1.0 the whole epoch, as for the two that follow."""
+    limit_val_batches: int | float | None = None
+    overfit_batches: int | float = 0.0
     log_every_n_steps: int = 10
     deterministic: bool = False
     detect_anomaly: bool = False

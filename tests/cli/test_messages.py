@@ -1,0 +1,110 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.command import ROOT, SHORT, sprig
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        ("train", ["trainer.max_epoch=3"], "did you mean trainer.max_epochs?"),
+        ("train", ["max_epochs=3"], "did you mean trainer.max_epochs?"),
+        ("train", ["optim.learning_rate=3"], "optim.learning_rate is no setting"),
+        ("train", ["model=smal"], "did you mean model=small?"),
+        ("train", ["trainer.max_epochs=many"], "'many' of type 'str' could not be converted to Integer"),
+        ("train", ["data=folder"], "data=folder needs the folder to read: data.path=~/code"),
+        ("train", ["data=folder", "data.path=nowhere"], "nowhere"),
+        ("train", ["data.count=[1"], "data.count=[1"),
+        ("train", ["data.count=99999999"], "data.count=99999999"),
+        ("train", ["data.vocab_size=100"], "data.vocab_size=100 is too small"),
+        ("train", ["resume=last"], "no checkpoints/last.ckpt to go on from"),
+        ("train", ["output_dir=occupied"], "occupied"),
+        ("sample", ["ckpt=last"], "prompt has to be given"),
+        ("sample", ["prompt=x"], "ckpt has to be given"),
+        ("sample", ["ckpt=last", "prompt=x"], "ckpt=last"),
+        ("sample", ["ckpt=occupied", "prompt=x"], "occupied"),
+        ("sample", ["ckpt=last", "prompt=x", "top_p=2"], "top_p=2.0 must be in (0, 1]"),
+        ("evaluate", ["ckpt=none"], "none"),
+        ("evaluate", ["ckpt=last", "data.path=x"], "choose one first, for example data=folder"),
+    ],
+)
+def test_bad_input_gets_two_lines_and_exit_code_1(verb, arguments, message, tmp_path):
+    (tmp_path / "occupied").write_text("a file where a folder is wanted")
+    done = sprig(verb, *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") <= 2 and "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("checkpoints"))
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = sprig("train", "data.vocab_size=100", "debug=true", cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" in done.stderr and "too small" in done.stderr
+
+
+def test_help_is_there_at_once_and_shows_commands_to_copy(tmp_path):
+    sprig("train", "--help", cwd=tmp_path)  # the first time, Python compiles
+    start = time.perf_counter()
+    done = sprig("train", "--help", cwd=tmp_path)
+    seconds = time.perf_counter() - start
+    assert "python src/train.py model=small trainer.max_epochs=5" in done.stdout
+    assert seconds < 3  # 0.8 s alone on the machine; other tests run beside this one
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--cfg", "job", "--resolve"], "max_position_embeddings: 50"),
+        (["--info", "defaults"], "model/small"),
+        (["--shell-completion", "install=bash"], "complete -o nospace"),
+    ],
+)
+def test_hydras_own_flags_work(arguments, shown, tmp_path):
+    done = sprig("train", *arguments, cwd=tmp_path)
+    assert done.returncode == 0 and shown in done.stdout
+
+
+def test_the_shell_completes_options_and_keys(tmp_path):
+    for line, expected in (("model=sm", "model=small"), ("trainer.max_e", "trainer.max_epochs=")):
+        typed = f"python {ROOT / 'src' / 'train.py'} {line}"
+        environment = {"COMP_LINE": typed, "COMP_POINT": str(len(typed))}
+        done = sprig("train", "--shell-completion", "query=bash", cwd=tmp_path, environment=environment)
+        assert expected in done.stdout.split()
+
+
+def test_one_failed_job_does_not_end_the_sweep_but_is_told(tmp_path):
+    done = sprig(
+        "train", "-m", "data.vocab_size=100,300", "data.count=100", "model=tiny", "logger=csv", "trainer.max_epochs=1",
+        *SHORT, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "2 jobs, ranked by val/loss" in done.stdout
+    assert "job 0 failed: data.vocab_size=100 is too small" in done.stdout
+    [sweep] = (tmp_path / "outputs" / "snippets").iterdir()
+    assert (sweep / "1" / "checkpoints" / "best").is_dir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_saved_and_can_be_gone_on_with(number, tmp_path):
+    arguments = ["model=tiny", "data.count=400", "data.vocab_size=400", "data.batch_size=8", "logger=csv"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "src" / "train.py"), *arguments, "trainer.max_epochs=100000", "prompts=[]"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for line in process.stdout:
+        if "epoch 2/" in line:
+            break
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "everything is saved" in errors and "resume=" in errors and "Traceback" not in errors
+    run = Path(errors.rsplit("resume=", 1)[1].strip())
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    done = sprig("train", f"resume={run}", "trainer.max_epochs=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 3/3" in done.stdout and "epoch 1/3" not in done.stdout
