@@ -13,11 +13,16 @@ SHORT = [
 
 
 def sprig(
-    verb: str, *arguments: str, cwd: Path, home: Path | None = None, environment: dict[str, str] | None = None
+    verb: str,
+    *arguments: str,
+    cwd: Path,
+    home: Path | None = None,
+    environment: dict[str, str] | None = None,
+    timeout: float = 120,
 ) -> subprocess.CompletedProcess[str]:
     """`python src/<verb>.py arguments` in cwd, logged in nowhere."""
     plain = {"PATH": "/usr/bin:/bin", "HOME": str(home or cwd), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, str(ROOT / "src" / f"{verb}.py"), *arguments],
-        cwd=cwd, env=plain | (environment or {}), capture_output=True, text=True, timeout=120,
+        cwd=cwd, env=plain | (environment or {}), capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip

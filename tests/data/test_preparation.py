@@ -96,7 +96,7 @@ def test_stages_follow_one_held_out_sample(default):
         (functions(5), {"batch_size": 9}, "Set data.batch_size="),
         (functions(9), {"vocab_size": 257}, "too small"),
         (functions(9), {"vocab_size": 9000}, "more than the training split supports"),
-        ({"a.py": "def f(a):\n    return a\n\ndef g(b):\n    return 1 + b\n"}, {"unit": "function"}, "validation split is empty"),
+        ({"a.py": "def f(a): return a\ndef g(b): return -b\n"}, {"unit": "function"}, "validation split is empty"),
         ({"a.py": "\0binary"}, {}, "1 binary file (a.py)"),
         ({"a.py": "def broken(:\n"}, {"unit": "function"}, "not Python 3 syntax"),
     ],
