@@ -74,6 +74,8 @@ def test_every_command_of_the_readme_runs(command, place):
         assert {"completion", "token_ids", "stop_reason", "tokens_per_second"} <= result.keys()
     if " -m " in command:
         assert "4 jobs, ranked by val/loss" in done.stdout
+        [sweep] = (place / "outputs" / "snippets").glob("*/3")
+        assert all(list((sweep.parent / str(job)).glob("wandb/offline-run-*")) for job in range(4))
 
 
 def test_the_readme_shows_the_default_run_that_make_train_makes():

@@ -1,6 +1,6 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -17,6 +17,7 @@ def as_hydra_reads(arguments: list[str]) -> dict:
     return OmegaConf.to_container(merged, resolve=True)
 
 
+@example(prompts=[r"\${a}", r"\\${a}", "${a}"])
 @given(prompts=st.lists(awkward, min_size=1, max_size=3))
 def test_prompts_reach_the_settings_as_they_were_typed(prompts):
     arguments = prepare(["sample.py", *(f"prompt={prompt}" for prompt in prompts)])[1:]
@@ -37,10 +38,11 @@ def test_a_resumed_run_gets_its_settings_and_its_directory_back(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"x")
     (tmp_path / ".hydra").mkdir()
-    (tmp_path / ".hydra" / "overrides.yaml").write_text("- model=tiny\n- trainer.max_epochs=3\n")
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("- model=tiny\n- trainer.max_epochs=3\n- resume=before\n")
     arguments = prepare(["train.py", f"resume={tmp_path}", "trainer.max_epochs=5"])[1:]
     assert arguments[:2] == ["model=tiny", f'hydra.run.dir="{tmp_path}"']
     assert "trainer.max_epochs=5" in arguments and "trainer.max_epochs=3" not in arguments
+    assert [argument for argument in arguments if argument.startswith("resume=")] == [f'resume="{tmp_path}"']
 
 
 def test_a_run_without_a_state_to_go_on_from_is_refused(tmp_path):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,23 @@ def test_models_have_the_size_that_their_file_says(model, vocabulary, millions):
     config = composed("train", "name=x", f"model={model}", f"data.vocab_size={vocabulary}").model
     with torch.device("meta"):
         assert Transformer(config).num_parameters / 1e6 == pytest.approx(millions, rel=0.12)
+
+
+def test_a_run_that_ends_between_validations_is_measured_and_saved_all_the_same(settings, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    train(settings("trainer.max_epochs=null", "trainer.max_steps=3", "trainer.limit_train_batches=null"), run)
+    trace = json.loads((run / "trace.json").read_text())
+    assert [epoch["step"] for epoch in trace["epochs"]] == [3]
+    assert trace["final"]["best"]["step"] == 3
+    assert (run / "checkpoints" / "best" / "manifest.json").exists()
+
+
+def test_the_trace_counts_the_tokens_that_were_trained_on(settings, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    train(settings("trainer.limit_train_batches=null"), run)
+    trace = json.loads((run / "trace.json").read_text())
+    [training] = [stage for stage in trace["stages"] if stage["name"] == "Model training"]
+    [cut] = [stage for stage in trace["stages"] if stage["name"] == "Preprocessing"]
+    assert 0 < trace["epochs"][0]["tokens"] == training["counts"]["tokens"] < cut["counts"]["tokens"]

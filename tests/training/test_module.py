@@ -71,24 +71,29 @@ class StopAt(L.Callback):
             self.interruption.asked = True
 
 
+@pytest.mark.parametrize(("interval", "expected"), [(None, [5, 10]), (2, [2, 4, 7, 9])])
 @pytest.mark.parametrize("step", [1, 3, 5, 6, 8])
-def test_a_stopped_and_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(step, tmp_path):
-    def save_nothing(*_):
-        return None
+def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(step, interval, expected, tmp_path):
+    validated = []
+
+    def note(directory, transformer, facts):
+        if directory.name == "last":
+            validated.append(facts["step"])
 
     def run(stop: int | None, resume: bool) -> tuple[LanguageModelling, L.Trainer]:
-        checkpoints = Checkpoints(tmp_path, save_nothing, "val/loss", "min")
+        checkpoints = Checkpoints(tmp_path, note, "val/loss", "min")
         interruption = Interruption(checkpoints)
         callbacks = [checkpoints, *([StopAt(interruption, stop)] if stop else []), interruption]
-        fitted, fitting = module(), trainer(tmp_path, *callbacks, max_epochs=2)
+        fitted, fitting = module(), trainer(tmp_path, *callbacks, max_epochs=2, val_check_interval=interval)
         fitting.fit(fitted, data(rows_of(18)), ckpt_path=tmp_path / "last.ckpt" if resume else None, weights_only=True)
         return fitted, fitting
 
     whole, fitting = run(None, resume=False)
-    assert fitting.global_step == 10
+    assert fitting.global_step == 10 and validated == expected
+    validated.clear()
     with pytest.raises(Stopped):
         run(step, resume=False)
     resumed, fitting = run(None, resume=True)
-    assert fitting.global_step == 10
+    assert fitting.global_step == 10 and validated == expected
     assert resumed.tokens_seen == whole.tokens_seen
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))

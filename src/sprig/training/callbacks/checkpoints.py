@@ -49,12 +49,6 @@ class Checkpoints(L.Callback):
                 self.save(self.directory / name, pl_module.transformer, facts)
         self.save_state(trainer)
 
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Count the batch just trained on as completed: Lightning does so only later, and would repeat it."""
-        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-        for counts in (progress["current"], progress["total"]):
-            counts["completed"] = counts["processed"]
-
     def save_state(self, trainer: L.Trainer) -> None:
         """Write last.ckpt, whole or not at all."""
         beside = self.directory / "last.ckpt.part"
