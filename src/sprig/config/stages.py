@@ -29,7 +29,7 @@ def training_stage(data: Prepared, model: Transformer, epochs: Sequence[Epoch], 
     )
 
 
-def validation_stage(data: Prepared, model: Transformer, metrics: dict[str, float]) -> Stage:
+def validation_stage(data: Prepared, model: Transformer, metrics: dict[str, float], seconds: float) -> Stage:
     """Stage 5; the sample is the held-out sample's own loss and accuracy."""
     rows = encode_rows([data.sample], data.tokenizer, data.val.seq_len, "padded")
     nats, right, tokens = _score(model, rows)
@@ -47,7 +47,7 @@ def validation_stage(data: Prepared, model: Transformer, metrics: dict[str, floa
         input_shape=f"{len(data.val):,} rows x {data.val.seq_len} integers (validation set)",
         operation="measure loss and accuracy on unseen code, padding not counted",
         output_shape=", ".join(f"{name} {metrics[name]:.3f}" for name in shown if name in metrics),
-        seconds=None,  # within the training stage: after each epoch
+        seconds=seconds,
         sample=f"loss {nats / tokens:.3f} nats a token, {right} of {tokens} tokens guessed right",
     )
 

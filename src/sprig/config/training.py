@@ -127,10 +127,15 @@ class _Job:
         if not trainer.global_step:
             raise ValueError("Not one step was trained: see trainer.limit_train_batches and trainer.max_steps.")
         self.fit_seconds = time.perf_counter() - start
-        self._report(stages.training_stage(data, self.model, self.trace.epochs, trainer.global_step, self.fit_seconds))
+        validating = self.tracing.validation_seconds
+        self._report(
+            stages.training_stage(
+                data, self.model, self.trace.epochs, trainer.global_step, self.fit_seconds - validating
+            )
+        )
         if self.trace.epochs:
             last = self.trace.epochs[-1]
-            self._report(stages.validation_stage(data, self.model, last.metrics))
+            self._report(stages.validation_stage(data, self.model, last.metrics, validating))
 
     def generate(self) -> None:
         """Stage 6, with the best checkpoint's weights where there is one: those that `sample.py` will use."""
@@ -184,8 +189,9 @@ class _Job:
         chosen, data = self.settings.callbacks, self.data
         self.checkpoints = Checkpoints(self.directory / "checkpoints", self._save, chosen.monitor, chosen.mode)
         padding = data.val.padding if self.settings.data.layout == "padded" else None
+        self.tracing = Tracing(self.trace, self.directory / "trace.json", padding)
         callbacks: list[L.Callback] = [
-            Tracing(self.trace, self.directory / "trace.json", padding),
+            self.tracing,
             self.checkpoints,
             Interruption(self.checkpoints),
         ]

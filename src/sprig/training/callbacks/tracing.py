@@ -16,14 +16,22 @@ class Tracing(L.Callback):
     def __init__(self, trace: Trace, path: Path, padding: float | None) -> None:
         """padding: the part of the validation rows' positions that is padding; None in a layout without."""
         self.trace, self.path, self.padding = trace, path, padding
+        self.validation_seconds = 0.0
+        """Spent in all validations so far."""
         self._start = 0.0
+        self._validation_start = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock, where an earlier part of the run left it."""
         self._start = time.perf_counter() - (self.trace.epochs[-1].seconds if self.trace.epochs else 0.0)
 
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock of the validation."""
+        self._validation_start = time.perf_counter()
+
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Record the figures of this validation."""
+        self.validation_seconds += time.perf_counter() - self._validation_start
         assert isinstance(pl_module, LanguageModelling)
         metrics = {
             name: value.item()
