@@ -8,9 +8,11 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,15 @@ def test_loading_draws_no_random_numbers(saved: Path) -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+@pytest.mark.slow  # a process that imports torch
+def test_loading_leaves_the_compiler_of_torch_alone(saved: Path) -> None:
+    code = "import sys, pathlib, sprig.checkpoint as c; c.load(pathlib.Path(sys.argv[1])); print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    modules = subprocess.check_output([sys.executable, "-c", code, saved], env=environment, text=True).split()
+    assert "torch.nn" in modules
+    assert "torch._dynamo" not in modules
+
+
 def test_everyone_who_can_read_the_config_can_read_the_weights(saved: Path) -> None:
     assert {path.stat().st_mode for path in saved.iterdir()} == {(saved / "config.json").stat().st_mode}
 
@@ -154,7 +165,14 @@ def test_saving_again_replaces_the_directory_and_leaves_nothing_beside_it(tmp_pa
 
 @pytest.mark.parametrize(
     "facts",
-    [{"path": Path("x")}, {"betas": (0.9, 0.95)}, {1: 2}, {"loss": math.nan}, {"tensor": torch.ones(1)}],
+    [
+        {"path": Path("x")},
+        {"betas": (0.9, 0.95)},
+        {1: 2},
+        {"loss": math.nan},
+        {"loss": math.inf},
+        {"tensor": torch.ones(1)},
+    ],
 )
 def test_facts_that_are_not_plain_json_are_refused_before_anything_is_written(
     facts: dict[Any, Any], tmp_path: Path
@@ -216,10 +234,10 @@ def test_a_kill_amid_writing_leaves_the_old_checkpoint_and_the_next_save_works(c
 
 
 def test_what_a_killed_process_of_our_number_left_is_cleared(tmp_path: Path) -> None:
+    save(tmp_path / "best", model(), TOKENIZER, {})
     for leftover in (f".best.part-{os.getpid()}", f".best.old-{os.getpid()}"):
         (tmp_path / leftover).mkdir()
         (tmp_path / leftover / "half").touch()
-    save(tmp_path / "best", model(), TOKENIZER, {})
     save(tmp_path / "best", model(), TOKENIZER, {})
     assert "half" not in names(tmp_path / "best")
     assert names(tmp_path) == {"best"}
@@ -299,13 +317,14 @@ def config(**changes: Any) -> Change:
     return sealed(change)
 
 
-def manifest(**files: Any) -> Change:
-    """Further entries in the manifest, which is true otherwise."""
+def manifest(without: str = "", files: Mapping[str, Any] | None = None) -> Change:
+    """A manifest that is true but for one file left out, and some put in."""
 
     def change(directory: Path) -> None:
         path = directory / "manifest.json"
-        content = json.loads(path.read_text())
-        path.write_text(json.dumps({"files": content["files"] | files["files"]}))
+        listed = json.loads(path.read_text())["files"] | (files or {})
+        listed.pop(without, None)
+        path.write_text(json.dumps({"files": listed}))
 
     return change
 
@@ -384,6 +403,7 @@ BAD: dict[str, tuple[Change, str]] = {
     "manifest: absolute": (manifest(files={"/etc/passwd": FINGERPRINT}), "only list files beside itself"),
     "manifest: NUL": (manifest(files={"a\0b": FINGERPRINT}), "has no file"),
     "manifest: not there": (manifest(files={"x": FINGERPRINT}), "has no file 'x'"),
+    "manifest: facts not listed": (manifest(without="sprig.json"), "does not list sprig.json"),
     "manifest: no entry": (manifest(files={"config.json": None}), "config.json is not the file"),
     "manifest: no list": (write("manifest.json", '{"files": []}'), "lists no files"),
     "manifest: empty list": (write("manifest.json", '{"files": {}}'), "does not list model.safetensors"),
@@ -396,7 +416,10 @@ BAD: dict[str, tuple[Change, str]] = {
     "cut weights, sealed": (sealed(cut), "no safetensors file"),
     "a tensor missing": (weights(model__norm__weight=None), "has no model.norm.weight"),
     "a tensor too many": (weights(lm_head__weight=torch.ones(2)), "'lm_head.weight', for which"),
-    "another shape": (weights(model__norm__weight=torch.ones(33)), r"is \[33\], but config.json asks for \[32\]"),
+    "another shape": (
+        weights(model__norm__weight=torch.ones(33)),
+        r"is \[33\], but config.json asks for \[32\]",
+    ),
     "integers": (weights(model__norm__weight=torch.ones(32, dtype=torch.int8)), "stored as I8"),
     # JSON
     "config: no JSON": (sealed(write("config.json", "model: !!python")), "config.json is not JSON"),
@@ -404,7 +427,7 @@ BAD: dict[str, tuple[Change, str]] = {
     "config: NaN": (sealed(write("config.json", '{"rope_theta": NaN}')), "NaN is no number"),
     "config: no object": (sealed(write("config.json", "[]")), "must hold a JSON object, not list"),
     "config: nested": (sealed(write("config.json", "[" * 100_000)), "config.json is not JSON"),
-    "config: nested value": (config(rope_scaling=json.loads("[" * 500 + "]" * 500)), "rope_scaling|recursion"),
+    "config: nested value": (config(rope_scaling=json.loads("[" * 500 + "]" * 500)), "rope_scaling is"),
     "config: long number": (sealed(write("config.json", "9" * 5000)), "config.json is not JSON"),
     "config: too long": (sealed(write("config.json", " " * 10_000_001)), "over 10,000,000 bytes"),
     "facts: too long": (sealed(write("sprig.json", " " * 10_000_001)), "over 10,000,000 bytes"),
@@ -413,7 +436,10 @@ BAD: dict[str, tuple[Change, str]] = {
     "tokenizer: no JSON": (sealed(write("tokenizer.json", "x")), "is not a tokenizer"),
     "tokenizer: another's": (sealed(write("tokenizer.json", '{"model": {}}')), "is not a tokenizer"),
     "tokenizer: too long": (sealed(write("tokenizer.json", b" " * (65 << 20))), "over 64 MB"),
-    "tokenizer: of another model": (sealed(other_tokenizer), "269 tokens, but config.json says vocab_size=270"),
+    "tokenizer: of another model": (
+        sealed(other_tokenizer),
+        "269 tokens, but config.json says vocab_size=270",
+    ),
     # numbers in the config
     "a size missing": (config(hidden_size=...), "hidden_size is None"),
     "a head size missing": (config(head_dim=...), "head_dim is None"),
@@ -424,13 +450,14 @@ BAD: dict[str, tuple[Change, str]] = {
     "negative vocabulary": (config(vocab_size=-1), "vocab_size is -1"),
     "10**12 layers": (config(num_hidden_layers=10**12), "num_hidden_layers is 1000000000000"),
     "more layers than stored": (config(num_hidden_layers=4), "has no model.layers.3"),
-    "a width of terabytes": (config(hidden_size=1 << 17, vocab_size=VOCABULARY), "asks for"),
+    "a width of terabytes": (config(hidden_size=1 << 17, intermediate_size=1 << 20), "asks for"),
     "a table of gigabytes": (config(max_position_embeddings=1 << 21, head_dim=4096), "table of positions"),
     "an infinite theta": (config(rope_theta=math.inf), "Infinity is no number"),
     "a theta beyond floats": (
         sealed(write("config.json", '{"model_type": "qwen3", "rms_norm_eps": 1e999}')),
         "is None",
     ),
+    "no theta": (config(rope_theta=0.0), "rope_theta is 0.0"),
     "a negative theta": (config(rope_theta=-1.0), "rope_theta is -1.0"),
     "theta twice": (config(rope_theta=20.0), "rope_theta is given twice, as 20.0 and 10000.0"),
     "a long theta": (config(rope_theta=10**400, rope_parameters=None), "rope_theta is 1000000"),
@@ -449,7 +476,10 @@ BAD: dict[str, tuple[Change, str]] = {
     "linear rope": (config(rope_scaling={"type": "linear", "factor": 2.0}), "rope_scaling is"),
     "yarn rope": (config(rope_parameters={"rope_type": "yarn", "rope_theta": 1e4}), "only the type default"),
     "part of a head turned": (config(partial_rotary_factor=0.5), "partial_rotary_factor"),
-    "rope by layer type": (config(rope_parameters={"full_attention": {"rope_theta": 1e6}}), "rope_parameters is"),
+    "rope by layer type": (
+        config(rope_parameters={"full_attention": {"rope_theta": 1e6}}),
+        "rope_parameters is",
+    ),
     "a list for rope": (config(rope_parameters=[1]), "rope_parameters is"),
     "quantised": (config(quantization_config={"bits": 4}), "quantization_config is set"),
 }

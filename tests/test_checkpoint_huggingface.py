@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -97,6 +98,28 @@ def test_we_load_a_model_that_transformers_saved_with_equal_logits(
     assert_same_logits(load(tmp_path).transformer, theirs)
 
 
+def test_what_a_config_leaves_out_means_what_it_means_to_transformers(tmp_path: Path) -> None:
+    ours = random_model(vocab_size=VOCABULARY, qk_norm=False, tie_word_embeddings=False)
+    save(tmp_path / "best", ours, TOKENIZER, {})
+    path = tmp_path / "best" / "config.json"
+    values = json.loads(path.read_text())
+    for name in (
+        *("num_key_value_heads", "head_dim", "rope_theta", "rope_parameters", "rms_norm_eps"),
+        *(
+            "tie_word_embeddings",
+            "attention_dropout",
+            "initializer_range",
+            "hidden_act",
+            "dtype",
+            "torch_dtype",
+        ),
+    ):
+        del values[name]
+    path.write_text(json.dumps(values))
+    assert load(tmp_path / "best", verify=False).transformer.config == ours.config
+    assert_same_logits(ours, AutoModelForCausalLM.from_pretrained(tmp_path / "best").eval())
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("run") / "best"
@@ -156,12 +179,12 @@ def test_their_special_tokens_are_ours(saved: Path, their_tokenizer: PreTrainedT
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_rotary_base_and_type_of_numbers_stand_where_transformers_4_and_5_look(
-    architecture: str, tmp_path: Path
-) -> None:
+def test_what_only_transformers_4_or_only_5_looks_for_is_there(architecture: str, tmp_path: Path) -> None:
     transformer = random_model(vocab_size=VOCABULARY, rope_theta=500.0, **ARCHITECTURES[architecture][1])
     save(tmp_path / "best", transformer, TOKENIZER, {})
     values = json.loads((tmp_path / "best" / "config.json").read_text())
+    with safe_open(tmp_path / "best" / "model.safetensors", framework="pt") as file:
+        assert file.metadata() == {"format": "pt"}  # version 4 refuses weights that do not say so
     assert values["rope_theta"] == values["rope_parameters"]["rope_theta"] == 500.0
     assert values["torch_dtype"] == values["dtype"] == "float32"
     assert "attention_bias" not in values  # in theirs, true for qwen3 and llama means a bias on o_proj too

@@ -3,6 +3,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,10 @@ def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
     """The command as it stands in the README, made short where it trains."""
     python, script, *arguments = shlex.split(command)
     assert python == "python"
+    if script.startswith("scripts/"):
+        return subprocess.run(
+            [sys.executable, ROOT / script, *arguments], cwd=place, capture_output=True, text=True, timeout=120
+        )
     if script == "src/train.py" and "resume=last" not in arguments:
         arguments += SHORT
         if "data=folder" in arguments:

@@ -106,7 +106,7 @@ def _read_config(path: Path) -> ModelConfig:
     values = read_json(path, JSON_LIMIT)
     try:
         return from_huggingface(values)
-    except (ValueError, RecursionError) as error:  # the latter from repr() of what nests too deep to show
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 

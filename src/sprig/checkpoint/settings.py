@@ -35,14 +35,12 @@ def to_huggingface(config: ModelConfig) -> dict[str, Any]:
     return {
         "architectures": [_ARCHITECTURES[config.model_type]],
         "model_type": config.model_type,
-        **settings,  # rope_theta among them, where transformers 4 looks for it
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": config.rope_theta,
-        },  # where transformers 5 does
+        **settings,
         "hidden_act": "silu",
-        "torch_dtype": "float32",  # transformers 4
-        "dtype": "float32",  # transformers 5
+        # Twice, since transformers 4 and 5 look in different places; rope_theta is among the settings already.
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        "torch_dtype": "float32",
+        "dtype": "float32",
         **generation_settings(),
     }
 

@@ -1,0 +1,50 @@
+"""Let a model write held-out functions of the snippets, spread over their categories, and say which of them run."""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from sprig import checkpoint
+from sprig.data.config import from_plain
+from sprig.data.documents import Document
+from sprig.data.preparation import collect
+from sprig.data.sources import snippets
+from sprig.data.split import split
+from sprig.evaluation.functions import write_functions
+
+
+def spread(documents: list[Document], each: int) -> list[Document]:
+    """The first `each` documents of every category, no concept twice."""
+    chosen: dict[str, dict[str, Document]] = {}
+    for document in documents:
+        category = chosen.setdefault(snippets.concept_of(document.concept).category, {})
+        if len(category) < each:
+            category.setdefault(document.concept, document)
+    return [document for category in chosen.values() for document in category.values()]
+
+
+def main() -> None:
+    """Read the command line, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "ckpt", help="a checkpoint directory, a run directory, or last (default)", nargs="?", default="last"
+    )
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs are kept")
+    parser.add_argument("--each", type=int, default=2, help="functions of each category (2)")
+    options = parser.parse_args()
+    loaded = checkpoint.load(checkpoint.resolve(options.ckpt, options.outputs))
+    config = from_plain(snippets.Config, loaded.facts["data"])
+    _, held_out = split(collect(config)[0], config.val_fraction, config.seed)
+    written = write_functions(loaded.transformer, loaded.tokenizer, spread(held_out, options.each))
+    for function in written:
+        print(f"# {'runs' if function.runs else 'fails its test inputs'}\n{function.header}{function.completion}")
+    print(f"# {sum(function.runs for function in written)} of {len(written)} run")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
