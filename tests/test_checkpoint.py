@@ -317,6 +317,22 @@ def config(**changes: Any) -> Change:
     return sealed(change)
 
 
+def tokenizer(**changes: Any) -> Change:
+    def change(directory: Path) -> None:
+        path = directory / "tokenizer.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return sealed(change)
+
+
+def bpe(**changes: Any) -> Change:
+    def change(directory: Path) -> None:
+        model = json.loads((directory / "tokenizer.json").read_text())["model"]
+        tokenizer(model=model | changes)(directory)
+
+    return change
+
+
 def manifest(without: str = "", files: Mapping[str, Any] | None = None) -> Change:
     """A manifest that is true but for one file left out, and some put in."""
 
@@ -433,9 +449,19 @@ BAD: dict[str, tuple[Change, str]] = {
     "facts: too long": (sealed(write("sprig.json", " " * 10_000_001)), "over 10,000,000 bytes"),
     "facts: no object": (sealed(write("sprig.json", "null")), "must hold a JSON object"),
     # tokenizer
-    "tokenizer: no JSON": (sealed(write("tokenizer.json", "x")), "is not a tokenizer"),
-    "tokenizer: another's": (sealed(write("tokenizer.json", '{"model": {}}')), "is not a tokenizer"),
-    "tokenizer: too long": (sealed(write("tokenizer.json", b" " * (65 << 20))), "over 64 MB"),
+    "tokenizer: no JSON": (sealed(write("tokenizer.json", "x")), "tokenizer.json is not JSON"),
+    "tokenizer: no model": (sealed(write("tokenizer.json", "{}")), "no byte-pair encoding"),
+    "tokenizer: no vocabulary": (sealed(write("tokenizer.json", '{"model": {"type": "BPE"}}')), "is not a tokenizer"),
+    "tokenizer: a panic in a normalizer": (
+        tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": ""}),
+        "has a normalizer",
+    ),
+    "tokenizer: a panic in a prefix": (bpe(continuing_subword_prefix="é"), "has a continuing_subword_prefix"),
+    "tokenizer: merges by chance": (bpe(dropout=0.5), "has a dropout"),
+    "tokenizer: an id beyond the rest": (bpe(vocab={"<|pad|>": 0, "<|endoftext|>": 1, "a": 3}, merges=[]), "gap"),
+    "tokenizer: an id twice": (bpe(vocab={"<|pad|>": 0, "<|endoftext|>": 1, "a": 1}, merges=[]), "twice"),
+    "tokenizer: no special tokens": (bpe(vocab={"a": 0}, merges=[]), r"no <\|pad\|> at id 0"),
+    "tokenizer: too long": (sealed(write("tokenizer.json", b" " * (65 << 20))), "over 67,108,864 bytes"),
     "tokenizer: of another model": (
         sealed(other_tokenizer),
         "269 tokens, but config.json says vocab_size=270",

@@ -22,6 +22,8 @@ from cli.command import ROOT, SHORT, sprig
         ("train", ["data.count=[1"], "data.count=[1"),
         ("train", ["data.count=99999999"], "data.count=99999999"),
         ("train", ["data.vocab_size=100"], "data.vocab_size=100 is too small"),
+        ("train", ["trainer.precision=half"], "Precision 'half' is invalid"),
+        ("train", ["trainer.max_time=soon"], "not a valid duration"),
         ("train", ["resume=last"], "no checkpoints/last.ckpt to go on from"),
         ("train", ["output_dir=occupied"], "occupied"),
         ("sample", ["ckpt=last"], "prompt has to be given"),
@@ -39,7 +41,7 @@ def test_bad_input_gets_two_lines_and_exit_code_1(verb, arguments, message, tmp_
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") <= 2 and "Traceback" not in done.stderr
-    assert not list(tmp_path.rglob("checkpoints"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "occupied"]
 
 
 def test_debug_shows_the_traceback(tmp_path):

@@ -25,6 +25,8 @@ from sprig.config.checks import check_output, check_train
         (["trainer.max_epochs=null"], "no end to fall towards"),
         (["callbacks.mode=lowest"], "min or max"),
         (["logger.name=mlflow"], "choose wandb, tensorboard or csv"),
+        (["trainer.devices=2"], "uses one device"),
+        (["callbacks.monitor=val/los"], "is not measured. There are: val/loss"),
         (["data.source=nowhere"], "There are: folder, snippets, stdlib"),
     ],
 )

@@ -66,6 +66,14 @@ def test_a_run_that_ends_between_validations_is_measured_and_saved_all_the_same(
     assert (run / "checkpoints" / "best" / "manifest.json").exists()
 
 
+def test_a_run_without_validation_leaves_its_last_weights(settings, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    train(settings("trainer.limit_val_batches=0"), run)
+    assert (run / "checkpoints" / "last" / "manifest.json").exists()
+    assert (run / "checkpoints" / "last.ckpt").exists()
+
+
 def test_the_trace_counts_the_tokens_that_were_trained_on(settings, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

@@ -71,14 +71,14 @@ class StopAt(L.Callback):
             self.interruption.asked = True
 
 
-@pytest.mark.parametrize(("interval", "expected"), [(None, [5, 10]), (2, [2, 4, 7, 9])])
+@pytest.mark.parametrize(("interval", "expected"), [(None, [5, 10]), (2, [2, 4, 7, 9, 10])])
 @pytest.mark.parametrize("step", [1, 3, 5, 6, 8])
 def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(step, interval, expected, tmp_path):
-    validated = []
+    saved = []
 
     def note(directory, transformer, facts):
         if directory.name == "last":
-            validated.append(facts["step"])
+            saved.append(facts["step"])
 
     def run(stop: int | None, resume: bool) -> tuple[LanguageModelling, L.Trainer]:
         checkpoints = Checkpoints(tmp_path, note, "val/loss", "min")
@@ -89,11 +89,11 @@ def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(step, interval, 
         return fitted, fitting
 
     whole, fitting = run(None, resume=False)
-    assert fitting.global_step == 10 and validated == expected
-    validated.clear()
+    assert fitting.global_step == 10 and saved == expected
+    saved.clear()
     with pytest.raises(Stopped):
         run(step, resume=False)
     resumed, fitting = run(None, resume=True)
-    assert fitting.global_step == 10 and validated == expected
+    assert fitting.global_step == 10 and saved == expected
     assert resumed.tokens_seen == whole.tokens_seen
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))

@@ -39,6 +39,8 @@ _NEEDED = (WEIGHTS, CONFIG, TOKENIZER)
 _PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 _NEVER_READ = "pickles can run code and are never read"
 _TOKENIZER_LIMIT = 64 << 20  # bytes; a vocabulary of 150,000 tokens takes 11 MB
+_NEVER_IN_FILE = ("normalizer", "truncation", "padding")
+_NEVER_IN_MODEL = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,19 @@ def _read_config(path: Path) -> ModelConfig:
 
 
 def _read_tokenizer(path: Path, config: ModelConfig) -> CodeTokenizer:
-    if path.stat().st_size > _TOKENIZER_LIMIT:
-        raise ValueError(f"{path} is over {_TOKENIZER_LIMIT >> 20} MB: no vocabulary needs that.")
+    """Read tokenizer.json, looked through first: the library panics on some values, past `except Exception`."""
+    values = read_json(path, _TOKENIZER_LIMIT)
+    model = values.get("model")
+    if not isinstance(model, dict) or model.get("type") != "BPE":
+        raise ValueError(f"{path} is no byte-pair encoding: it is not a tokenizer of Sprig's.")
+    for settings, names in ((values, _NEVER_IN_FILE), (model, _NEVER_IN_MODEL)):
+        for name in names:
+            if settings.get(name) is not None:
+                raise ValueError(f"{path} has a {name}: text would not come back as it was.")
     tokenizer = CodeTokenizer.load(path)
+    ids = {*model["vocab"].values(), *(token["id"] for token in values.get("added_tokens", ()))}
+    if ids != set(range(tokenizer.vocab_size)):
+        raise ValueError(f"{path} gives an id twice or leaves one out: they must run from 0 without a gap.")
     if tokenizer.vocab_size != config.vocab_size:
         raise ValueError(
             f"{path} has {tokenizer.vocab_size} tokens, but {CONFIG} says vocab_size={config.vocab_size}: "

@@ -44,13 +44,12 @@ def build_trainer(
     config: TrainerConfig, precision: str, loggers: list[Logger], callbacks: list[L.Callback], directory: Path
 ) -> L.Trainer:
     """Lightning's Trainer with our callbacks in place of its own bar, summary and checkpoints."""
-    devices: Any = int(config.devices) if config.devices.lstrip("-").isdigit() else config.devices
     return L.Trainer(
         default_root_dir=directory,
         logger=loggers,
         callbacks=callbacks,
         precision=precision,  # type: ignore[arg-type]
-        devices=devices,
+        devices=config.devices,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=False,
@@ -62,8 +61,6 @@ def build_trainer(
                 "max_steps",
                 "max_time",
                 "accelerator",
-                "strategy",
-                "num_nodes",
                 "accumulate_grad_batches",
                 "gradient_clip_val",
                 "check_val_every_n_epoch",

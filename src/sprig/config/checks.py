@@ -32,6 +32,13 @@ def check_train(settings: TrainConfig) -> None:
         )
     if 0 in (trainer.max_epochs, trainer.max_steps) or (trainer.max_epochs or 1) < 0:
         raise ValueError("A run of zero steps trains nothing: raise trainer.max_epochs or trainer.max_steps.")
+    if trainer.devices != 1:
+        raise ValueError(f"trainer.devices={trainer.devices}: a run uses one device, rows are not dealt out to more.")
+    measured = [f"val/{name}" for name in (*settings.metrics.names, "exact", "runs")]
+    if settings.callbacks.monitor not in measured:
+        raise ValueError(
+            f"callbacks.monitor={settings.callbacks.monitor!r} is not measured. There are: {', '.join(measured)}."
+        )
     if settings.callbacks.mode not in ("min", "max"):
         raise ValueError(f"callbacks.mode={settings.callbacks.mode!r} must be min or max.")
     if settings.callbacks.held_out_headers < 0:

@@ -7,6 +7,7 @@ OmegaConf's containers.
 import difflib
 import os
 import re
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -55,17 +56,24 @@ def _typed(
     """What Hydra calls: a failure is reported and its exit code kept, so that a sweep's other jobs go on."""
 
     def job(cfg: DictConfig) -> float | None:
+        directory = Path(HydraConfig.get().runtime.output_dir)
         try:
-            directory = Path(HydraConfig.get().runtime.output_dir)
             with multirun.job(directory):
                 return task(OmegaConf.to_object(cfg), directory)
         except Exception as error:
             codes.append(_report(error, verb))
+            _forget(directory)
             if isinstance(error, Interrupted):
                 raise KeyboardInterrupt from error  # ends the sweep as well
             return float("nan")
 
     return job
+
+
+def _forget(directory: Path) -> None:
+    """Remove a run's directory that nothing but Hydra has written to."""
+    if [path.name for path in directory.iterdir()] == [".hydra"]:
+        shutil.rmtree(directory)
 
 
 def _report(error: Exception, verb: str) -> int:
@@ -79,7 +87,7 @@ def _report(error: Exception, verb: str) -> int:
         print("Error: data.* belongs to a source: choose one first, for example data=folder.", file=sys.stderr)
     elif isinstance(error, HydraException | OmegaConfBaseException):
         print(_config_message(error, verb), file=sys.stderr)
-    elif isinstance(error, ValueError | OSError):
+    elif isinstance(error, ValueError | OSError) or type(error).__name__ == "MisconfigurationException":  # Lightning's
         print(f"Error: {error}", file=sys.stderr)
     else:
         print(f"Error: {type(error).__name__}: {error}\nAdd debug=traceback to see where.", file=sys.stderr)

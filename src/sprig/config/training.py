@@ -29,6 +29,7 @@ from sprig.training.callbacks.held_out import HeldOutFunctions
 from sprig.training.callbacks.interruption import Interruption, Stopped
 from sprig.training.callbacks.progress import Progress
 from sprig.training.callbacks.tracing import Tracing
+from sprig.training.metrics import Metrics
 from sprig.training.module import LanguageModelling
 from sprig.training.precision import fast_bfloat16, resolve_precision
 
@@ -74,6 +75,9 @@ class _Job:
         self.trace = new_trace(directory, settings.seed, f"{self.device}, {self.precision}")
         self.console = open_console()
         self.started = time.perf_counter()
+        # Lightning and the metrics refuse what they cannot work with; better now than after the data was read.
+        building.build_trainer(settings.trainer, self.precision, [], [], directory)
+        Metrics(settings.metrics.names, [])
 
     def prepare(self) -> None:
         """Stages 1 to 3, and a fresh model."""

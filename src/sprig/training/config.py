@@ -52,9 +52,8 @@ class TrainerConfig:
     max_time: str | None = None
     """DD:HH:MM:SS"""
     accelerator: str = "auto"
-    devices: str = "auto"
-    strategy: str = "auto"
-    num_nodes: int = 1
+    devices: int = 1
+    """One: rows are not yet dealt out to several processes."""
     precision: str = "auto"
     """One of Lightning's, or auto: bf16-mixed where the machine multiplies bfloat16 fast, else 32-true."""
     compile: bool = False

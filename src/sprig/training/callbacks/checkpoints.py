@@ -24,6 +24,7 @@ class Checkpoints(L.Callback):
         self.directory, self.save, self.monitor, self.mode = directory, save, monitor, mode
         self.best: float | None = None
         self.best_step: int | None = None
+        self._saved_at = 0
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know of the best so far."""
@@ -43,11 +44,25 @@ class Checkpoints(L.Callback):
         improved = self.best is None or (value < self.best if self.mode == "min" else value > self.best)
         if improved:
             self.best, self.best_step = value, trainer.global_step
-        facts = {"step": trainer.global_step, "epoch": trainer.current_epoch + 1, "metrics": metrics}
+            if trainer.is_global_zero:
+                self.save(self.directory / "best", pl_module.transformer, self._facts(trainer, metrics))
+        self._save_last(trainer, pl_module, metrics)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save what no validation has saved: a run never ends with nothing to show for it."""
+        assert isinstance(pl_module, LanguageModelling)
+        if self._saved_at != trainer.global_step:
+            self._save_last(trainer, pl_module, {})
+
+    def _save_last(self, trainer: L.Trainer, pl_module: LanguageModelling, metrics: dict[str, float]) -> None:
+        self._saved_at = trainer.global_step
         if trainer.is_global_zero:
-            for name in ("best", "last") if improved else ("last",):
-                self.save(self.directory / name, pl_module.transformer, facts)
+            self.save(self.directory / "last", pl_module.transformer, self._facts(trainer, metrics))
         self.save_state(trainer)
+
+    @staticmethod
+    def _facts(trainer: L.Trainer, metrics: dict[str, float]) -> dict[str, Any]:
+        return {"step": trainer.global_step, "epoch": trainer.current_epoch + 1, "metrics": metrics}
 
     def save_state(self, trainer: L.Trainer) -> None:
         """Write last.ckpt, whole or not at all."""
