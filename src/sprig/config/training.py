@@ -1,6 +1,5 @@
 """The main job: raw code in, a trained model out, code generated from it, through the six stages of the trace."""
 
-import json
 import shlex
 import time
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from sprig.generation.config import SamplingConfig
 from sprig.model.transformer import Transformer
 from sprig.trace import terminal
 from sprig.trace.console import open_console
-from sprig.trace.records import Epoch, Stage
+from sprig.trace.records import Stage, read_epochs
 from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.held_out import HeldOutFunctions
 from sprig.training.callbacks.interruption import Interruption, Stopped
@@ -83,8 +82,7 @@ class _Job:
         """Stages 1 to 3, and a fresh model."""
         self.data = prepare(self.settings.data)
         if self.settings.resume:
-            former = json.loads((self.directory / "trace.json").read_text(encoding="utf-8"))
-            self.trace.epochs = [Epoch(**epoch) for epoch in former["epochs"]]
+            self.trace.epochs = read_epochs(self.directory / "trace.json")
         point_latest(Path(self.settings.output_dir), self.directory)
         for stage in self.data.stages:
             self._report(stage)

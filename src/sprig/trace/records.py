@@ -129,6 +129,17 @@ class Trace:
         return plain
 
 
+def read_epochs(path: Path) -> list[Epoch]:
+    """The epochs of a saved trace; ValueError if it is damaged or of another schema."""
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {saved['schema']}, not {SCHEMA}")
+        return [Epoch(**epoch) for epoch in saved["epochs"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no trace to go on with ({error}): restore it, or start a new run.") from error
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

@@ -1,0 +1,40 @@
+import json
+import math
+
+import pytest
+
+from sprig.trace.records import Epoch, Run, Stage, Trace, read_epochs
+
+
+def trace() -> Trace:
+    epoch = Epoch(epoch=1, step=9, tokens=70, seconds=1.5, metrics={"val/loss": 2.5, "val/runs": math.nan})
+    stages = [Stage("Raw code dataset", "source x", "collect", "3 documents", sample="def f(): pass")]
+    return Trace(Run("x/1", "python src/train.py", "2026-01-01T00:00:00+00:00"), stages, {"parameters": 5}, [epoch])
+
+
+def test_the_file_has_the_parts_of_the_contract_and_null_for_what_was_not_recorded(tmp_path):
+    trace().save(tmp_path / "trace.json")
+    saved = json.loads((tmp_path / "trace.json").read_text())
+    assert list(saved) == ["schema", "run", "stages", "model", "epochs", "final", "generation"]
+    assert saved["run"]["seconds"] is None and saved["stages"][0]["seconds"] is None
+    assert saved["epochs"][0]["metrics"] == {"val/loss": 2.5, "val/runs": None}
+    assert [path.name for path in tmp_path.iterdir()] == ["trace.json"]
+
+
+def test_epochs_are_read_back_as_they_were(tmp_path):
+    saved = trace()
+    saved.epochs[0].metrics["val/runs"] = 0.5
+    saved.save(tmp_path / "trace.json")
+    assert read_epochs(tmp_path / "trace.json") == saved.epochs
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", '{"schema": 99, "epochs": []}', '{"schema": 1, "epochs": [{"a": 1}]}']
+)
+def test_a_damaged_trace_is_refused_in_one_line(content, tmp_path):
+    path = tmp_path / "trace.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match="is no trace to go on with") as error:
+        read_epochs(path)
+    assert "\n" not in str(error.value)
