@@ -66,6 +66,12 @@ def test_a_run_that_ends_between_validations_is_measured_and_saved_all_the_same(
     assert (run / "checkpoints" / "best" / "manifest.json").exists()
 
 
+def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_trained(settings, tmp_path):
+    with pytest.raises(ValueError, match=r"longer than the model's context of 50 tokens"):
+        train(settings(f"prompts=[{'a ' * 60}]"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_without_validation_leaves_its_last_weights(settings, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

@@ -60,7 +60,9 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
 
 def _own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
     """The settings that the checkpoint says it was trained with, checked as if a user had given them."""
-    plain: dict[str, Any] = loaded.facts["data"]
+    plain: Any = loaded.facts.get("data")
+    if not isinstance(plain, dict) or not isinstance(loaded.facts.get("fingerprints"), dict):
+        raise ValueError(f"{loaded.directory}/sprig.json does not say what the model was trained on.")
     data = from_plain(sources.load(str(plain.get("source"))).Config, plain)
     check_data(data)
     if data.seq_len > loaded.transformer.config.max_position_embeddings:
@@ -74,7 +76,7 @@ def _documents(
     """What to measure on, and a sentence on how it relates to the training data."""
     if data is None:
         train, val = split(collect(trained_on)[0], trained_on.val_fraction, trained_on.seed)
-        if fingerprint(val) != fingerprints["val"] or fingerprint(train) != fingerprints["train"]:
+        if {"train": fingerprint(train), "val": fingerprint(val)} != fingerprints:
             raise ValueError(
                 f"The source {trained_on.source!r} no longer gives the documents that the model was trained on, so its "
                 f"validation split cannot be told from its training data.\n"
@@ -87,7 +89,7 @@ def _documents(
         train, _ = split(collect(trained_on)[0], trained_on.val_fraction, trained_on.seed)
     except ValueError:
         train = []
-    if fingerprint(train) != fingerprints["train"]:
+    if fingerprint(train) != fingerprints.get("train"):
         return documents, "the training data is not at hand as it was: overlap with it could not be checked"
     known = {text_key(document.text) for document in train}
     unseen = [document for document in documents if text_key(document.text) not in known]

@@ -79,10 +79,11 @@ def seen_in_training(data: Prepared, prompt: str) -> bool:
 
 
 def _beginning(sample: Document, data: Prepared) -> str:
-    """The sample's header, or the first half of its tokens, cut to what the context can hold."""
-    if sample.header:
-        return sample.text[: sample.header]
-    ids = data.tokenizer.encode(sample.text)[: data.val.seq_len]
+    """The sample's header where it fits the context, else the first half of what fits of the sample's tokens."""
+    header = sample.text[: sample.header]
+    if header and len(data.tokenizer.encode(header)) < data.val.seq_len:
+        return header
+    ids = data.tokenizer.encode(sample.text)[: data.val.seq_len - 1]
     return data.tokenizer.decode(ids[: max(1, len(ids) // 2)]).rstrip("\ufffd")
 
 

@@ -83,6 +83,12 @@ class _Job:
         self.data = prepare(self.settings.data)
         if self.settings.resume:
             self.trace.epochs = read_epochs(self.directory / "trace.json")
+        for prompt in self.settings.prompts:  # now and not when the training is done
+            if not 0 < len(self.data.tokenizer.encode(prompt)) < self.settings.model.max_position_embeddings:
+                raise ValueError(
+                    f"prompts: {prompt!r} is empty or longer than the model's context of "
+                    f"{self.settings.model.max_position_embeddings} tokens. Change it, or set prompts=[]."
+                )
         point_latest(Path(self.settings.output_dir), self.directory)
         for stage in self.data.stages:
             self._report(stage)
@@ -143,9 +149,8 @@ class _Job:
         """Stage 6, with the best checkpoint's weights where there is one: those that `sample.py` will use."""
         if (self.directory / "checkpoints" / "best").is_dir():
             self.model = checkpoint.load(self.directory / "checkpoints" / "best").transformer
-        prompts = [prompt for prompt in self.settings.prompts if self.data.tokenizer.encode(prompt)]
         stage, self.trace.generation = stages.generation_stage(
-            self.data, self.model, prompts, SamplingConfig(max_new_tokens=64)
+            self.data, self.model, self.settings.prompts, SamplingConfig(max_new_tokens=64)
         )
         self._report(stage)
         for result in self.trace.generation:

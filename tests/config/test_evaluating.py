@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from config.conftest import SMALL, composed
+from sprig import checkpoint
+from sprig.config.evaluating import evaluate
+from sprig.config.training import train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """The checkpoint of a model of this project's own code."""
+    place = tmp_path_factory.mktemp("trained")
+    run = place / "run"
+    run.mkdir()
+    code = Path(checkpoint.__file__).parent
+    (place / "code").mkdir()
+    for path in code.glob("*.py"):
+        (place / "code" / path.name).write_text(path.read_text())
+    base = [override for override in SMALL if not override.startswith("data.")]
+    data = [
+        "data=folder",
+        f"data.path={place / 'code'}",
+        "data.unit=function",
+        "data.vocab_size=300",
+        "data.batch_size=2",
+    ]
+    train(composed("train", *base, *data, "data.seq_len=64"), run)
+    return run / "checkpoints" / "last"
+
+
+def measure(ckpt: Path, place: Path, *overrides: str) -> dict[str, float]:
+    evaluate(composed("evaluate", f"ckpt={ckpt}", *overrides), place)
+    return json.loads((place / "trace.json").read_text())["final"]
+
+
+def test_its_own_split_gives_a_figure(trained, tmp_path):
+    assert measure(trained, tmp_path)["val/bits_per_byte"] > 0
+
+
+def test_a_document_that_was_trained_on_is_left_out_and_counted(trained, tmp_path, capsys):
+    code = trained.parents[2] / "code"
+    (tmp_path / "mixed").mkdir()
+    for path in code.glob("*.py"):
+        (tmp_path / "mixed" / path.name).write_text(path.read_text())
+    (tmp_path / "mixed" / "new.py").write_text("def new(a, b):\n    return a - b\n")
+    measure(trained, tmp_path, "data=folder", f"data.path={tmp_path / 'mixed'}", "data.unit=function")
+    said = " ".join(capsys.readouterr().out.split())
+    [left_out] = [int(word) for word, after in zip(said.split(), said.split()[1:], strict=False) if after == "more"]
+    held_out = checkpoint.load(trained).facts
+    assert left_out > 0 and held_out["fingerprints"]["train"]
+
+
+def test_code_that_was_all_trained_on_is_nothing_to_measure(trained, tmp_path):
+    code = trained.parents[2] / "code"
+    groups = {path.name for path in code.glob("*.py")}
+    only = tmp_path / "only"
+    for name in sorted(groups):  # one file at a time: those of the training side are refused
+        only.mkdir(exist_ok=True)
+        for path in only.iterdir():
+            path.unlink()
+        (only / name).write_text((code / name).read_text())
+        try:
+            measure(trained, tmp_path, "data=folder", f"data.path={only}", "data.unit=function")
+        except ValueError as error:
+            if "were trained on: there is nothing to measure" in str(error):
+                return
+    raise AssertionError("no file of the training side was refused")
+
+
+def test_data_that_changed_since_training_is_not_measured_as_the_validation_split(trained, tmp_path):
+    code = trained.parents[2] / "code"
+    (code / "later.py").write_text("def later(a):\n    return a + 1\n")
+    try:
+        with pytest.raises(ValueError, match="no longer gives the documents"):
+            measure(trained, tmp_path)
+    finally:
+        (code / "later.py").unlink()
