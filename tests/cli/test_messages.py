@@ -15,6 +15,7 @@ from cli.command import ROOT, SHORT, sprig
         ("train", ["trainer.max_epoch=3"], "did you mean trainer.max_epochs?"),
         ("train", ["max_epochs=3"], "did you mean trainer.max_epochs?"),
         ("train", ["optim.learning_rate=3"], "optim.learning_rate is no setting"),
+        ("train", ["data.path=code"], "data.path belongs to another source of data than the one chosen"),
         ("train", ["model=smal"], "did you mean model=small?"),
         ("train", ["trainer.max_epochs=many"], "'many' of type 'str' could not be converted to Integer"),
         ("train", ["data=folder"], "data=folder needs the folder to read: data.path=~/code"),

@@ -20,6 +20,8 @@ from sprig.config.checks import check_output, check_train
         (["data.limit=1"], "at least 2"),
         (["optim.name=sgd"], "choose muon or adamw"),
         (["optim.lr=0"], "must be above 0"),
+        (["optim.lr=nan"], "must be above 0 and finite"),
+        (["seed=-1"], "seed=-1 must be in"),
         (["optim.warmup=0.7", "optim.warmdown=0.7"], "together at most 1"),
         (["trainer.max_epochs=0"], "zero steps"),
         (["trainer.max_epochs=null"], "no end to fall towards"),

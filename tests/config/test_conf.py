@@ -72,6 +72,16 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_trained(settin
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_that_fails_before_it_saves_leaves_the_newest_good_run_the_latest(settings, tmp_path):
+    for name, overrides in (("good", []), ("bad", ["trainer.val_check_interval=999"])):
+        (tmp_path / name).mkdir()
+        try:
+            train(settings(*overrides), tmp_path / name)
+        except ValueError:
+            assert name == "bad"
+    assert (tmp_path / "latest").resolve() == tmp_path / "good"
+
+
 def test_a_run_without_validation_leaves_its_last_weights(settings, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

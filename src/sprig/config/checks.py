@@ -12,6 +12,8 @@ LAYOUTS = ("padded", "packed")
 def check_train(settings: TrainConfig) -> None:
     """Raise ValueError, in one or two lines, for settings that cannot be trained with."""
     check_data(settings.data)
+    if not 0 <= settings.seed < 2**32:
+        raise ValueError(f"seed={settings.seed} must be in [0, 2**32).")
     settings.model.check()
     settings.optim.check()
     if settings.data.seq_len > settings.model.max_position_embeddings:

@@ -104,6 +104,8 @@ def _config_message(error: Exception, verb: str) -> str:
         if full_key and full_key.group(1).endswith(key):
             key = full_key.group(1)
         near = _nearest(key, verb)
+        if near == key:
+            return f"Error: {key} belongs to another source of data than the one chosen, for example data=folder."
         return f"Error: {key} is no setting; " + (
             f"did you mean {near}?" if near else f"see python src/{verb}.py --help."
         )

@@ -89,7 +89,6 @@ class _Job:
                     f"prompts: {prompt!r} is empty or longer than the model's context of "
                     f"{self.settings.model.max_position_embeddings} tokens. Change it, or set prompts=[]."
                 )
-        point_latest(Path(self.settings.output_dir), self.directory)
         for stage in self.data.stages:
             self._report(stage)
         L.seed_everything(self.settings.seed, verbose=False)
@@ -128,6 +127,7 @@ class _Job:
             if not self.trace.epochs or self.trace.epochs[-1].step < trainer.global_step:
                 trainer.validate(self.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
         except Stopped as stopped:
+            point_latest(Path(self.settings.output_dir), self.directory)
             raise Interrupted(
                 f"Stopped after step {trainer.global_step}; everything is saved. "
                 f"Go on with:\n  python src/train.py resume={self.directory}"
@@ -218,6 +218,8 @@ class _Job:
         return callbacks
 
     def _save(self, directory: Path, transformer: Transformer, facts: dict[str, Any]) -> None:
+        # Only now is there something that ckpt=last can load: a run that fails before leaves the last good one there.
+        point_latest(Path(self.settings.output_dir), self.directory)
         checkpoint.save(
             directory,
             transformer,

@@ -1,5 +1,6 @@
 """The settings of training; they are also the typed schemas of the Hydra groups optim, trainer and callbacks."""
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -27,8 +28,8 @@ class OptimConfig:
         """Raise ValueError, in one sentence, for a value out of its range."""
         if self.name not in ("muon", "adamw"):
             raise ValueError(f"optim.name={self.name!r} is no optimiser: choose muon or adamw.")
-        if self.lr <= 0 or self.adamw_lr <= 0:
-            raise ValueError(f"optim.lr={self.lr} and optim.adamw_lr={self.adamw_lr} must be above 0.")
+        if not (0 < self.lr < math.inf and 0 < self.adamw_lr < math.inf):  # nan is refused as well
+            raise ValueError(f"optim.lr={self.lr} and optim.adamw_lr={self.adamw_lr} must be above 0 and finite.")
         if self.weight_decay < 0:
             raise ValueError(f"optim.weight_decay={self.weight_decay} must not be negative.")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
