@@ -40,7 +40,7 @@ def test_a_resumed_run_gets_its_settings_and_its_directory_back(tmp_path):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text("- model=tiny\n- trainer.max_epochs=3\n- resume=before\n")
     arguments = prepare(["train.py", f"resume={tmp_path}", "trainer.max_epochs=5"])[1:]
-    assert arguments[:2] == ["model=tiny", f'hydra.run.dir="{tmp_path}"']
+    assert arguments[:3] == ["model=tiny", f'hydra.run.dir="{tmp_path}"', "hydra.output_subdir=null"]
     assert "trainer.max_epochs=5" in arguments and "trainer.max_epochs=3" not in arguments
     assert [argument for argument in arguments if argument.startswith("resume=")] == [f'resume="{tmp_path}"']
 

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import lightning as L
 import pytest
@@ -80,8 +81,8 @@ def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(step, interval, 
         if directory.name == "last":
             saved.append(facts["step"])
 
-    def run(stop: int | None, resume: bool) -> tuple[LanguageModelling, L.Trainer]:
-        checkpoints = Checkpoints(tmp_path, note, "val/loss", "min")
+    def run(stop: int | None, resume: bool, data_id: str = "a") -> tuple[LanguageModelling, L.Trainer]:
+        checkpoints = Checkpoints(tmp_path, note, "val/loss", "min", {"train": data_id})
         interruption = Interruption(checkpoints)
         callbacks = [checkpoints, *([StopAt(interruption, stop)] if stop else []), interruption]
         fitted, fitting = module(), trainer(tmp_path, *callbacks, max_epochs=2, val_check_interval=interval)
@@ -97,3 +98,10 @@ def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(step, interval, 
     assert fitting.global_step == 10 and saved == expected
     assert resumed.tokens_seen == whole.tokens_seen
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_a_run_goes_on_with_the_data_that_it_was_trained_on_and_with_no_other():
+    trained = Checkpoints(Path(), print, "val/loss", "min", {"train": "a", "val": "b"})
+    Checkpoints(Path(), print, "val/loss", "min", {"train": "a", "val": "b"}).load_state_dict(trained.state_dict())
+    with pytest.raises(ValueError, match=r"not what this run was trained on \(changed: val\)"):
+        Checkpoints(Path(), print, "val/loss", "min", {"train": "a", "val": "c"}).load_state_dict(trained.state_dict())

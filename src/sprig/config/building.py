@@ -117,11 +117,11 @@ def finish_wandb(failed: bool) -> None:
 
 
 def _logged_in_to_wandb() -> bool:
-    """Whether an API key is at hand; asks nobody."""
+    """Whether an API key is at hand and WANDB_MODE does not say otherwise; asks nobody."""
+    if os.environ.get("WANDB_MODE", "online") != "online":
+        return False
     if os.environ.get("WANDB_API_KEY"):
         return True
-    if os.environ.get("WANDB_MODE"):
-        return os.environ["WANDB_MODE"] == "online"
     try:
         hosts = netrc.netrc().hosts
     except (OSError, netrc.NetrcParseError):

@@ -43,11 +43,19 @@ def resolve_run(resume: str, arguments: list[str]) -> Path:
 
 
 def _settings_of(directory: Path, arguments: list[str]) -> list[str]:
-    """The overrides that started the run in directory, but for those given anew, and its directory itself."""
+    """The overrides that started the run in directory, but for those given anew, and its directory itself.
+
+    A run directory may come from a stranger: what would configure Hydra itself (its callbacks name functions to
+    call) is refused; everything else has to pass the typed schemas, which call nothing.
+    """
     given = {argument.partition("=")[0] for argument in arguments} | {"resume"}
     overrides = yaml.safe_load((directory / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+    for override in map(str, overrides):
+        if re.match(r"[+~]*(hydra\b|.*_target_)", override):
+            raise ValueError(f"{directory}/.hydra/overrides.yaml has {override!r:.80}, which no run of Sprig's writes.")
     kept = [override for override in map(str, overrides) if override.partition("=")[0] not in given]
-    return [*kept, f"hydra.run.dir={_quote(str(directory))}"]
+    # Hydra writes .hydra before anything is checked; a run that is refused must keep the settings it had.
+    return [*kept, f"hydra.run.dir={_quote(str(directory))}", "hydra.output_subdir=null"]
 
 
 def _quote(value: str) -> str:

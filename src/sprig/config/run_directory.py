@@ -9,6 +9,10 @@ from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
 
 from sprig.trace.records import Run, Trace
 
@@ -41,6 +45,15 @@ def point_latest(output_dir: Path, directory: Path) -> None:
         beside.unlink(missing_ok=True)
         beside.symlink_to(os.path.relpath(directory, output_dir), target_is_directory=True)
         beside.replace(output_dir / "latest")
+
+
+def keep_settings(directory: Path, plain: dict[str, Any]) -> None:
+    """Write the settings with which a run goes on into its .hydra, as Hydra does for a new run."""
+    overrides = list(HydraConfig.get().overrides.task)
+    for name, content in (("config.yaml", plain), ("overrides.yaml", overrides)):
+        beside = directory / ".hydra" / f"{name}.part"
+        beside.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        beside.replace(directory / ".hydra" / name)
 
 
 def _git_revision() -> str | None:

@@ -13,7 +13,7 @@ from sprig import checkpoint
 from sprig.config import building, multirun, stages
 from sprig.config.checks import check_output, check_train
 from sprig.config.entry import Interrupted
-from sprig.config.run_directory import new_trace, point_latest
+from sprig.config.run_directory import keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
 from sprig.data.datamodule import RowsDataModule
 from sprig.data.preparation import prepare
@@ -127,7 +127,7 @@ class _Job:
             if not self.trace.epochs or self.trace.epochs[-1].step < trainer.global_step:
                 trainer.validate(self.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
         except Stopped as stopped:
-            point_latest(Path(self.settings.output_dir), self.directory)
+            self._keep()
             raise Interrupted(
                 f"Stopped after step {trainer.global_step}; everything is saved. "
                 f"Go on with:\n  python src/train.py resume={self.directory}"
@@ -194,7 +194,10 @@ class _Job:
 
     def _callbacks(self) -> list[L.Callback]:
         chosen, data = self.settings.callbacks, self.data
-        self.checkpoints = Checkpoints(self.directory / "checkpoints", self._save, chosen.monitor, chosen.mode)
+        identity = data.identity | {"batch_size": str(self.settings.data.batch_size)}
+        self.checkpoints = Checkpoints(
+            self.directory / "checkpoints", self._save, chosen.monitor, chosen.mode, identity
+        )
         padding = data.val.padding if self.settings.data.layout == "padded" else None
         self.tracing = Tracing(self.trace, self.directory / "trace.json", padding)
         callbacks: list[L.Callback] = [
@@ -218,8 +221,6 @@ class _Job:
         return callbacks
 
     def _save(self, directory: Path, transformer: Transformer, facts: dict[str, Any]) -> None:
-        # Only now is there something that ckpt=last can load: a run that fails before leaves the last good one there.
-        point_latest(Path(self.settings.output_dir), self.directory)
         checkpoint.save(
             directory,
             transformer,
@@ -232,6 +233,13 @@ class _Job:
                 "versions": self.trace.run.versions,
             },
         )
+        self._keep()
+
+    def _keep(self) -> None:
+        """Note that there is something to load and go on with; a run that fails before changes nothing."""
+        point_latest(Path(self.settings.output_dir), self.directory)
+        if self.settings.resume:
+            keep_settings(self.directory, asdict(self.settings))
 
     def _report(self, stage: Stage) -> None:
         self.trace.stages.append(stage)

@@ -38,6 +38,12 @@ class Prepared:
         """SHA-256 of each side's documents: equal only where the same texts stand on the same side."""
         return {"train": fingerprint(self.train_documents), "val": fingerprint(self.val_documents)}
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What has to be the same for a run to go on with these rows where it stopped."""
+        shape = f"{len(self.train)} and {len(self.val)} rows of {self.train.seq_len}"
+        return {**self.fingerprints, "tokenizer": self.tokenizer.fingerprint, "rows": shape}
+
 
 def prepare(config: DataConfig) -> Prepared:
     """Read the source that config names and make rows of it; ValueError where the data cannot be trained on."""

@@ -4,6 +4,7 @@ Trained on the training split only. The file is tokenizer.json of the `tokenizer
 AutoTokenizer reads.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -117,6 +118,11 @@ class CodeTokenizer:
         """Ids run from 0 to vocab_size - 1."""
         size: int = self._tokenizer.get_vocab_size()
         return size
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the vocabulary and its merges: where it is the same, ids mean the same."""
+        return hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
 
     @property
     def token_bytes(self) -> list[int]:

@@ -1,5 +1,6 @@
 """Causal self-attention with rotary positions, grouped queries and an optional norm of queries and keys."""
 
+from contextlib import nullcontext
 from typing import Protocol
 
 import torch
@@ -61,8 +62,10 @@ class Attention(nn.Module):
         mask = None
         if past and length > 1:
             mask = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
-        with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
-            if x.device.type == "cpu":  # its bfloat16 kernel takes up to 5 times as long backward as the float32 one
+        on_cpu = x.device.type == "cpu"
+        # Only ever switched off: entering an enabled autocast would lower the type where the caller wants float32.
+        with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
+            if on_cpu:  # its bfloat16 kernel takes up to 5 times as long backward as the float32 one
                 q, k, v = q.float(), k.float(), v.float()
             gathered = F.scaled_dot_product_attention(
                 q, k, v,

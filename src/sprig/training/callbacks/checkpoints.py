@@ -19,8 +19,13 @@ class Checkpoints(L.Callback):
         save: Callable[[Path, Transformer, dict[str, Any]], None],
         monitor: str,
         mode: str,
+        data: dict[str, str],
     ) -> None:
-        """monitor is the metric by which "best" is decided, mode "min" or "max" says which way."""
+        """monitor is the metric by which "best" is decided, mode "min" or "max" says which way.
+
+        data identifies what is trained and measured on: a run goes on with the same and with nothing else.
+        """
+        self.data = data
         self.directory, self.save, self.monitor, self.mode = directory, save, monitor, mode
         self.best: float | None = None
         self.best_step: int | None = None
@@ -28,10 +33,16 @@ class Checkpoints(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know of the best so far."""
-        return {"best": self.best, "best_step": self.best_step}
+        return {"best": self.best, "best_step": self.best_step, "data": self.data}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up again."""
+        """Take it up again; ValueError if the data is other than it was: what was trained on could be held out now."""
+        changed = [name for name, value in self.data.items() if state_dict["data"].get(name) != value]
+        if changed:
+            raise ValueError(
+                f"The data is not what this run was trained on (changed: {', '.join(changed)}), so it cannot go on: "
+                f"restore the data and its settings, or start a new run."
+            )
         self.best, self.best_step = state_dict["best"], state_dict["best_step"]
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
