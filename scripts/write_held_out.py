@@ -7,11 +7,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from sprig import checkpoint
-from sprig.data.config import from_plain
+from sprig.config.evaluating import own_data, own_split
 from sprig.data.documents import Document
-from sprig.data.preparation import collect
 from sprig.data.sources import snippets
-from sprig.data.split import split
 from sprig.evaluation.functions import write_functions
 
 
@@ -35,8 +33,10 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=2, help="functions of each category (2)")
     options = parser.parse_args()
     loaded = checkpoint.load(checkpoint.resolve(options.ckpt, options.outputs))
-    config = from_plain(snippets.Config, loaded.facts["data"])
-    _, held_out = split(collect(config)[0], config.val_fraction, config.seed)
+    trained_on = own_data(loaded)
+    if trained_on.source != "snippets":
+        raise ValueError(f"{loaded.directory} was trained on {trained_on.source}: only snippets can be run and judged.")
+    _, held_out = own_split(loaded, trained_on)
     written = write_functions(loaded.transformer, loaded.tokenizer, spread(held_out, options.each))
     for function in written:
         print(f"# {'runs' if function.runs else 'fails its test inputs'}\n{function.header}{function.completion}")

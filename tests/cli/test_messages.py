@@ -23,7 +23,7 @@ from cli.command import ROOT, SHORT, sprig
         ("train", ["data.count=[1"], "data.count=[1"),
         ("train", ["data.count=99999999"], "data.count=99999999"),
         ("train", ["data.vocab_size=100"], "data.vocab_size=100 is too small"),
-        ("train", ["trainer.precision=half"], "Precision 'half' is invalid"),
+        ("train", ["trainer.precision=half"], "trainer.precision=half: Precision 'half' is invalid"),
         ("train", ["trainer.max_time=soon"], "not a valid duration"),
         ("train", ["resume=last"], "no checkpoints/last.ckpt to go on from"),
         ("train", ["output_dir=occupied"], "occupied"),
@@ -45,18 +45,29 @@ def test_bad_input_gets_two_lines_and_exit_code_1(verb, arguments, message, tmp_
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "occupied"]
 
 
-def test_debug_shows_the_traceback(tmp_path):
-    done = sprig("train", "data.vocab_size=100", "debug=true", cwd=tmp_path)
-    assert done.returncode == 1 and "Traceback" in done.stderr and "too small" in done.stderr
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        ("train", ["data.vocab_size=100"], "too small"),
+        ("sample", ["ckpt=none", "prompt=x"], "none"),
+        ("evaluate", ["ckpt=none"], "none"),
+    ],
+)
+@pytest.mark.parametrize("option", ["true", "traceback"])
+def test_debug_shows_the_traceback(verb, arguments, message, option, tmp_path):
+    done = sprig(verb, *arguments, f"debug={option}", cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" in done.stderr and message in done.stderr
 
 
 def test_help_is_there_at_once_and_shows_commands_to_copy(tmp_path):
     sprig("train", "--help", cwd=tmp_path)  # the first time, Python compiles
-    start = time.perf_counter()
-    done = sprig("train", "--help", cwd=tmp_path)
-    seconds = time.perf_counter() - start
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = sprig("train", "--help", cwd=tmp_path)
+        seconds.append(time.perf_counter() - start)
     assert "python src/train.py model=small trainer.max_epochs=5" in done.stdout
-    assert seconds < 3  # 0.8 s alone on the machine; other tests run beside this one
+    assert min(seconds) < 1.5  # of three, since other tests run beside this one
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from sprig.config.checks import check_output, check_train
+from sprig.config.checks import check_monitor, check_output, check_train
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,8 @@ from sprig.config.checks import check_output, check_train
         (["seed=-1"], "seed=-1 must be in"),
         (["optim.warmup=0.7", "optim.warmdown=0.7"], "together at most 1"),
         (["trainer.max_epochs=0"], "zero steps"),
+        (["trainer.limit_train_batches=0"], "zero steps"),
+        (["callbacks.monitor=val/runs"], "is not measured"),  # no header is held out in these settings
         (["trainer.max_epochs=null"], "no end to fall towards"),
         (["callbacks.mode=lowest"], "min or max"),
         (["logger.name=mlflow"], "choose wandb, tensorboard or csv"),
@@ -41,6 +43,15 @@ def test_settings_that_cannot_work_are_refused_in_two_lines_at_most(overrides, m
 
 def test_the_shipped_settings_are_accepted(settings):
     check_train(settings(base=["name=x"]))
+
+
+def test_what_only_the_data_can_tell_not_to_be_measured_is_refused_then(settings):
+    watching_runs = settings("callbacks.monitor=val/runs", "callbacks.held_out_headers=5")
+    check_train(watching_runs)
+    with pytest.raises(ValueError, match="val/runs"):
+        check_monitor(watching_runs, functions=False, headers=True)
+    with pytest.raises(ValueError, match="val/body_loss"):
+        check_monitor(settings("callbacks.monitor=val/body_loss"), functions=True, headers=False)
 
 
 def test_a_directory_that_holds_a_run_is_not_written_over(tmp_path):

@@ -32,7 +32,7 @@ def trained(tmp_path_factory) -> Path:
 
 
 def measure(ckpt: Path, place: Path, *overrides: str) -> dict[str, float]:
-    evaluate(composed("evaluate", f"ckpt={ckpt}", *overrides), place)
+    evaluate(composed("evaluate", f"ckpt={ckpt}", f"output_dir={ckpt.parents[2]}", *overrides), place)
     return json.loads((place / "trace.json").read_text())["final"]
 
 
@@ -78,3 +78,22 @@ def test_data_that_changed_since_training_is_not_measured_as_the_validation_spli
             measure(trained, tmp_path)
     finally:
         (code / "later.py").unlink()
+
+
+def test_a_checkpoint_from_elsewhere_does_not_choose_what_is_read(trained, tmp_path, capsys):
+    own, elsewhere = trained.parents[2] / "code", f"output_dir={tmp_path}"
+    with pytest.raises(ValueError, match="Name that folder yourself if it is to be read"):
+        measure(trained, tmp_path, elsewhere)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.py").write_text("def a(x):\n    return x\n\n\ndef b(y):\n    return -y\n")
+    measure(trained, tmp_path, elsewhere, "data=folder", f"data.path={tmp_path / 'other'}", "data.unit=function")
+    assert "it comes from a folder that was not named here" in " ".join(capsys.readouterr().out.split())
+    measure(trained, tmp_path, elsewhere, "data=folder", f"data.path={own}", "data.unit=function")
+    assert "more were left out because the model was trained on them" in " ".join(capsys.readouterr().out.split())
+
+
+def test_files_cannot_be_told_from_functions_that_were_trained_on(trained, tmp_path, capsys):
+    measure(trained, tmp_path, "data=folder", f"data.path={trained.parents[2] / 'code'}")
+    assert "could not be checked: the model was trained on data.unit=function" in " ".join(
+        capsys.readouterr().out.split()
+    )

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sprig.data.loading import IGNORED
-from sprig.training.callbacks.tracing import counted_with_padding
+from sprig.data.loading import IGNORED, Batch
 from sprig.training.metrics import Metrics
 
-NAMES = ["loss", "accuracy", "perplexity", "bits_per_byte", "body_loss", "body_accuracy"]
+PADDED = ["padded_loss", "padded_accuracy"]
+NAMES = [*PADDED, "loss", "accuracy", "perplexity", "bits_per_byte", "body_loss", "body_accuracy"]
 V = 11
 BYTES = [0, 0, *range(1, V - 1)]  # ids 0 and 1 are special tokens
 
@@ -21,10 +21,12 @@ def batch(seed: int, rows: int = 3, width: int = 6) -> tuple[torch.Tensor, torch
     return logits, targets, torch.randint(0, 2, (rows, width), generator=generator).bool()
 
 
-def measured(*batches) -> dict[str, float]:
+def measured(*batches, trimmed: int = 0) -> dict[str, float]:
     metrics = Metrics(NAMES, BYTES)
     for each in batches:
-        metrics.update(*each)
+        logits, targets, body = each
+        counted = int((targets != IGNORED).sum())
+        metrics.update(logits, Batch(targets, targets, body, tokens=counted, positions=targets.numel() + trimmed))
     return metrics.compute()
 
 
@@ -68,5 +70,14 @@ def test_an_unknown_metric_is_refused_with_the_known_ones():
 
 
 def test_counting_padding_flatters_and_says_by_how_much():
-    figures = counted_with_padding({"val/loss": 0.6, "val/accuracy": 0.8}, padding=0.5)
-    assert figures == {"val/padded_loss": pytest.approx(0.3), "val/padded_accuracy": pytest.approx(0.9)}
+    one = batch(5)
+    figures = measured(one, trimmed=12)
+    tokens, positions = 16, 18 + 12  # of 3 rows of 6 two targets are padding, and 4 positions of each row were trimmed
+    assert figures["padded_loss"] == pytest.approx(figures["loss"] * tokens / positions)
+    right = figures["accuracy"] * tokens
+    assert figures["padded_accuracy"] == pytest.approx((right + positions - tokens) / positions)
+
+
+def test_a_diverged_model_has_figures_that_say_so():
+    logits, targets, body = batch(6)
+    assert math.isnan(measured((logits * math.nan, targets, body))["loss"])

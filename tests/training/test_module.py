@@ -1,4 +1,6 @@
+import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as L
@@ -11,8 +13,10 @@ from sprig.data.packing import Rows, encode_rows
 from sprig.data.tokenizer import SMALLEST_VOCABULARY, CodeTokenizer
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
+from sprig.trace.records import Run, Trace
 from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.interruption import Interruption, Stopped
+from sprig.training.callbacks.tracing import Tracing
 from sprig.training.config import OptimConfig
 from sprig.training.module import LanguageModelling
 
@@ -24,14 +28,15 @@ def rows_of(count: int) -> Rows:
     return encode_rows(documents, TOKENIZER, 32, "padded")
 
 
-def module(**optim) -> LanguageModelling:
+def module(dropout: float = 0.0, metrics: Sequence[str] = ("loss", "accuracy"), **optim) -> LanguageModelling:
     torch.manual_seed(0)
     config = ModelConfig(
         vocab_size=SMALLEST_VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=1,
         num_attention_heads=2,
         num_key_value_heads=2, head_dim=16, max_position_embeddings=32,
+        attention_dropout=dropout,
     )  # fmt: skip
-    return LanguageModelling(Transformer(config), OptimConfig(**optim), ["loss", "accuracy"], TOKENIZER.token_bytes)
+    return LanguageModelling(Transformer(config), OptimConfig(**optim), metrics, TOKENIZER.token_bytes)
 
 
 def data(rows: Rows, batch_size: int = 4) -> RowsDataModule:
@@ -81,22 +86,28 @@ def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(step, interval, 
         if directory.name == "last":
             saved.append(facts["step"])
 
-    def run(stop: int | None, resume: bool, data_id: str = "a") -> tuple[LanguageModelling, L.Trainer]:
-        checkpoints = Checkpoints(tmp_path, note, "val/loss", "min", {"train": data_id})
+    def run(stop: int | None, resume: bool) -> tuple[LanguageModelling, L.Trainer]:
+        checkpoints = Checkpoints(tmp_path, note, "val/loss", "min", {"train": "a"})
         interruption = Interruption(checkpoints)
         callbacks = [checkpoints, *([StopAt(interruption, stop)] if stop else []), interruption]
-        fitted, fitting = module(), trainer(tmp_path, *callbacks, max_epochs=2, val_check_interval=interval)
+        fitted, fitting = module(dropout=0.1), trainer(tmp_path, *callbacks, max_epochs=2, val_check_interval=interval)
         fitting.fit(fitted, data(rows_of(18)), ckpt_path=tmp_path / "last.ckpt" if resume else None, weights_only=True)
         return fitted, fitting
 
+    # The last step of an epoch is left to its validation; where there is none, the next step is the one.
+    stopped = 6 if step == 5 and interval else step
     whole, fitting = run(None, resume=False)
+    figures = dict(fitting.callback_metrics)
     assert fitting.global_step == 10 and saved == expected
     saved.clear()
     with pytest.raises(Stopped):
         run(step, resume=False)
     resumed, fitting = run(None, resume=True)
-    assert fitting.global_step == 10 and saved == expected
+    assert fitting.global_step == 10 and saved == sorted({*expected, stopped})
     assert resumed.tokens_seen == whole.tokens_seen
+    # Kept as one number and added to again, the sum of losses may round once more.
+    for name in ("train/loss", "val/loss", "val/accuracy"):
+        assert fitting.callback_metrics[name] == pytest.approx(figures[name].item(), rel=1e-6)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
 
 
@@ -105,3 +116,67 @@ def test_a_run_goes_on_with_the_data_that_it_was_trained_on_and_with_no_other():
     Checkpoints(Path(), print, "val/loss", "min", {"train": "a", "val": "b"}).load_state_dict(trained.state_dict())
     with pytest.raises(ValueError, match=r"not what this run was trained on \(changed: val\)"):
         Checkpoints(Path(), print, "val/loss", "min", {"train": "a", "val": "c"}).load_state_dict(trained.state_dict())
+
+
+class Breaks(L.Callback):
+    """Makes the weights nan at a step, as a run that diverges does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        if trainer.global_step == self.step:
+            with torch.no_grad():
+                pl_module.transformer.model.norm.weight.fill_(math.nan)
+
+
+def test_a_diverged_model_is_never_the_best_and_its_figures_are_not_those_of_before(tmp_path):
+    facts = {}
+    checkpoints = Checkpoints(
+        tmp_path, lambda place, _, said: facts.__setitem__((place.name, said["step"]), said), "val/loss", "min", {}
+    )
+    trace = Trace(Run("x", "x", "x"))
+    callbacks = [Tracing(trace, tmp_path / "trace.json"), checkpoints, Breaks(8)]
+    trainer(tmp_path, *callbacks, max_epochs=2).fit(module(), data(rows_of(18)))
+    assert list(facts) == [("best", 5), ("last", 5), ("last", 10)]
+    assert math.isnan(trace.epochs[1].metrics["val/loss"])
+    json.dumps(facts["last", 10], allow_nan=False)
+    assert facts["last", 10]["metrics"]["val/loss"] is None
+
+
+def test_a_model_that_diverged_at_once_is_kept_as_the_last_and_not_as_the_best(tmp_path):
+    kept = []
+    checkpoints = Checkpoints(tmp_path, lambda place, *_: kept.append(place.name), "val/loss", "min", {})
+    trainer(tmp_path, checkpoints, Breaks(2), max_epochs=1).fit(module(), data(rows_of(18)))
+    assert kept == ["last"] and checkpoints.best is None
+
+
+def test_an_epoch_counts_from_one_however_rarely_it_is_validated(tmp_path):
+    trace = Trace(Run("x", "x", "x"))
+    run = trainer(tmp_path, Tracing(trace, tmp_path / "t.json"), max_epochs=3, check_val_every_n_epoch=2)
+    trained, rows = module(), data(rows_of(10))
+    run.fit(trained, rows)
+    run.validate(trained, datamodule=rows, verbose=False)
+    assert [epoch.epoch for epoch in trace.epochs] == [2, 3]
+
+
+def test_a_run_may_measure_the_loss_alone(tmp_path):
+    trace = Trace(Run("x", "x", "x"))
+    trainer(tmp_path, Tracing(trace, tmp_path / "t.json"), max_epochs=1).fit(
+        module(metrics=["loss"]), data(rows_of(10))
+    )
+    assert set(trace.epochs[0].metrics) == {"val/loss", "train/loss"}
+
+
+def test_an_epoch_that_no_checkpoint_knows_is_traced_once(tmp_path):
+    trace = Trace(Run("x", "x", "x"))
+
+    def run(**resume) -> None:
+        checkpoints = Checkpoints(tmp_path, lambda *_: None, "val/loss", "min", {})
+        fitting = trainer(tmp_path, Tracing(trace, tmp_path / "t.json"), checkpoints, max_epochs=2)
+        fitting.fit(module(), data(rows_of(10)), weights_only=True, **resume)
+
+    run()
+    trace.epochs[-1].step = 99  # as after a kill between the trace's file and the checkpoint's
+    run(ckpt_path=tmp_path / "last.ckpt")
+    assert [epoch.step for epoch in trace.epochs] == [3]

@@ -32,21 +32,32 @@ def check_train(settings: TrainConfig) -> None:
             "The learning rate has no end to fall towards: set trainer.max_epochs or trainer.max_steps "
             "(trainer.max_time may end the run earlier)."
         )
-    if 0 in (trainer.max_epochs, trainer.max_steps) or (trainer.max_epochs or 1) < 0:
-        raise ValueError("A run of zero steps trains nothing: raise trainer.max_epochs or trainer.max_steps.")
+    if 0 in (trainer.max_epochs, trainer.max_steps, trainer.limit_train_batches) or (trainer.max_epochs or 1) < 0:
+        raise ValueError(
+            "A run of zero steps trains nothing: raise trainer.max_epochs, max_steps or limit_train_batches."
+        )
     if trainer.devices != 1:
         raise ValueError(f"trainer.devices={trainer.devices}: a run uses one device, rows are not dealt out to more.")
-    measured = [f"val/{name}" for name in (*settings.metrics.names, "exact", "runs")]
-    if settings.callbacks.monitor not in measured:
-        raise ValueError(
-            f"callbacks.monitor={settings.callbacks.monitor!r} is not measured. There are: {', '.join(measured)}."
-        )
+    check_monitor(settings, functions=settings.callbacks.held_out_headers > 0, headers=True)
     if settings.callbacks.mode not in ("min", "max"):
         raise ValueError(f"callbacks.mode={settings.callbacks.mode!r} must be min or max.")
     if settings.callbacks.held_out_headers < 0:
         raise ValueError("callbacks.held_out_headers must be 0 (none) or more.")
     if settings.logger.name not in ("wandb", "tensorboard", "csv"):
         raise ValueError(f"logger.name={settings.logger.name!r} is no logger: choose wandb, tensorboard or csv.")
+
+
+def check_monitor(settings: TrainConfig, *, functions: bool, headers: bool) -> None:
+    """Raise ValueError if callbacks.monitor will not be measured.
+
+    functions says whether held-out functions will be written and judged, headers whether documents start with one.
+    """
+    names = [name for name in settings.metrics.names if headers or not name.startswith("body_")]
+    measured = [f"val/{name}" for name in (*names, *(("exact", "runs") if functions else ()))]
+    if settings.callbacks.monitor not in measured:
+        raise ValueError(
+            f"callbacks.monitor={settings.callbacks.monitor!r} is not measured. There are: {', '.join(measured)}."
+        )
 
 
 def check_data(data: DataConfig) -> None:

@@ -9,8 +9,12 @@ from hydra.core.override_parser.types import Quote, QuotedString
 FREE_TEXT = ("prompt", "ckpt", "resume", "data.path")
 """Settings whose value is taken as it stands, whatever commas, brackets and equal signs it has."""
 
+# Hydra would take an option named true for a truth value, which a group cannot be; verbs that train nothing have
+# nothing to make smaller and slower, so there it is the traceback alone.
+_DEBUG = {"train": 'debug="true"'}
 
-def prepare(argv: list[str]) -> list[str]:
+
+def prepare(verb: str, argv: list[str]) -> list[str]:
     """The command line for Hydra; several `prompt=` become one list. ValueError for a run that cannot be resumed."""
     texts: dict[str, list[str]] = {}
     others = []
@@ -19,8 +23,7 @@ def prepare(argv: list[str]) -> list[str]:
         if equals and key in FREE_TEXT:
             texts.setdefault(key, []).append(value)
         else:
-            # Hydra would take an option named true for a truth value, which a group cannot be.
-            others.append('debug="true"' if argument == "debug=true" else argument)
+            others.append(_DEBUG.get(verb, "debug=traceback") if argument == "debug=true" else argument)
     if "resume" in texts:
         others = _settings_of(resolve_run(texts["resume"][-1], others), others) + others
     for key, values in texts.items():

@@ -22,14 +22,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sprig.config import command_line, multirun, schema
+from sprig.config.run_directory import Interrupted
 from sprig.data import sources
 
 CONF = Path(__file__).parents[3] / "conf"
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
-
-
-class Interrupted(Exception):
-    """The user stopped the run and it was saved; the message says how to go on."""
 
 
 def run(verb: str, task: Callable[[Any, Path], float | None]) -> None:
@@ -38,7 +35,7 @@ def run(verb: str, task: Callable[[Any, Path], float | None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed with a traceback
     codes = [0]
     try:
-        sys.argv = command_line.prepare(sys.argv)
+        sys.argv = command_line.prepare(verb, sys.argv)
         hydra.main(config_path=str(CONF), config_name=verb, version_base="1.3")(_typed(verb, task, codes))()
     except Exception as error:
         codes.append(_report(error, verb))

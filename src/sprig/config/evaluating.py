@@ -33,11 +33,15 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     """
     building.quiet_lightning()
     loaded = checkpoint.load(checkpoint.resolve(settings.ckpt, Path(settings.output_dir)))
-    trained_on = _own_data(loaded)
-    documents, note = _documents(settings.data, trained_on, loaded.facts["fingerprints"])
+    trained_on = own_data(loaded)
+    documents, note = _documents(settings.data, trained_on, loaded, Path(settings.output_dir))
     rows = encode_rows(documents, loaded.tokenizer, trained_on.seq_len, trained_on.layout)
     batches = BatchLoader(
-        rows, trained_on.batch_size, pad=loaded.tokenizer.pad, seed=None, trim=trained_on.layout == "padded"
+        rows,
+        min(trained_on.batch_size, len(rows)),
+        pad=loaded.tokenizer.pad,
+        seed=None,
+        trim=trained_on.layout == "padded",
     )
     module = LanguageModelling(loaded.transformer, OptimConfig(), settings.metrics.names, loaded.tokenizer.token_bytes)
     functions = with_headers(documents, settings.held_out_headers)
@@ -58,7 +62,7 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     open_console().print(terminal.draw_evaluation(str(loaded.directory), measured, trace.final))
 
 
-def _own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
+def own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
     """The settings that the checkpoint says it was trained with, checked as if a user had given them."""
     plain: Any = loaded.facts.get("data")
     if not isinstance(plain, dict) or not isinstance(loaded.facts.get("fingerprints"), dict):
@@ -70,27 +74,44 @@ def _own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
     return data
 
 
+def own_split(loaded: checkpoint.Checkpoint, trained_on: DataConfig) -> tuple[list[Document], list[Document]]:
+    """The documents that the model was trained on, and those held out; ValueError if they are not what they were."""
+    train, val = split(collect(trained_on)[0], trained_on.val_fraction, trained_on.seed)
+    if {"train": fingerprint(train), "val": fingerprint(val)} != loaded.facts["fingerprints"]:
+        raise ValueError(
+            f"The source {trained_on.source!r} no longer gives the documents that the model was trained on, so its "
+            f"validation split cannot be told from its training data.\n"
+            "Measure it on other code: data=folder data.path=..."
+        )
+    return train, val
+
+
 def _documents(
-    data: DataConfig | None, trained_on: DataConfig, fingerprints: dict[str, str]
+    data: DataConfig | None, trained_on: DataConfig, loaded: checkpoint.Checkpoint, output_dir: Path
 ) -> tuple[list[Document], str]:
     """What to measure on, and a sentence on how it relates to the training data."""
+    own_path = getattr(trained_on, "path", "")
+    # A checkpoint from elsewhere does not decide which of this machine's folders are read; the user does.
+    ours = loaded.directory.resolve().is_relative_to(output_dir.resolve())
+    readable = not own_path or ours or getattr(data, "path", "") == own_path
     if data is None:
-        train, val = split(collect(trained_on)[0], trained_on.val_fraction, trained_on.seed)
-        if {"train": fingerprint(train), "val": fingerprint(val)} != fingerprints:
+        if not readable:
             raise ValueError(
-                f"The source {trained_on.source!r} no longer gives the documents that the model was trained on, so its "
-                f"validation split cannot be told from its training data.\n"
-                "Measure it on other code: data=folder data.path=..."
+                f"The checkpoint says that it was trained on {own_path!r:.200}, and it is none of {output_dir}'s.\n"
+                f"Name that folder yourself if it is to be read: data={trained_on.source} data.path=..."
             )
-        return val, "the checkpoint's own validation split"
+        return own_split(loaded, trained_on)[1], "the checkpoint's own validation split"
     check_data(data)
     documents, _ = collect(data)
+    unchecked = "overlap with the training data could not be checked: "
+    if not readable:
+        return documents, unchecked + "it comes from a folder that was not named here"
+    if getattr(data, "unit", "function") != getattr(trained_on, "unit", "function"):
+        return documents, unchecked + f"the model was trained on data.unit={getattr(trained_on, 'unit', 'function')}"
     try:
-        train, _ = split(collect(trained_on)[0], trained_on.val_fraction, trained_on.seed)
+        train, _ = own_split(loaded, trained_on)
     except ValueError:
-        train = []
-    if fingerprint(train) != fingerprints.get("train"):
-        return documents, "the training data is not at hand as it was: overlap with it could not be checked"
+        return documents, unchecked + "it is not at hand as it was"
     known = {text_key(document.text) for document in train}
     unseen = [document for document in documents if text_key(document.text) not in known]
     if not unseen:

@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from sprig.config.run_directory import Interrupted
 from sprig.trace.jobs import JobResult
 
 
@@ -33,6 +34,9 @@ def job(directory: Path) -> Iterator[None]:
     try:
         yield
         result.status = "done"
+    except Interrupted:
+        result.status = "interrupted"
+        raise
     except Exception as error:
         result.error = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise

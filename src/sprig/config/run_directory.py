@@ -14,9 +14,14 @@ from typing import Any
 import yaml
 from hydra.core.hydra_config import HydraConfig
 
+from sprig.data.sources.snippets.library import LIBRARY_VERSION
 from sprig.trace.records import Run, Trace
 
 LIBRARIES = ("sprig", "torch", "lightning", "tokenizers", "hydra-core")
+
+
+class Interrupted(Exception):
+    """The user stopped the run and it was saved; the message says how to go on."""
 
 
 def new_trace(directory: Path, seed: int | None, device: str) -> Trace:
@@ -25,10 +30,11 @@ def new_trace(directory: Path, seed: int | None, device: str) -> Trace:
     for library in LIBRARIES:
         with suppress(ModuleNotFoundError):  # sprig itself, where it runs from its folder without being installed
             versions[library] = version(library)
+    versions["snippets library"] = str(LIBRARY_VERSION)
     return Trace(
         Run(
             id="/".join(directory.parts[-2:]),
-            command=shlex.join(["python", *sys.argv]),
+            command=shlex.join(["python", *sys.orig_argv[1:]]),  # as typed: sys.argv is what Hydra was handed
             started=datetime.now().astimezone().isoformat(timespec="seconds"),
             seed=seed,
             device=device,

@@ -11,7 +11,7 @@ from sprig.config.run_directory import new_trace
 from sprig.config.schema import SampleConfig
 from sprig.generation.generator import Generator
 from sprig.trace import prediction
-from sprig.trace.console import open_console
+from sprig.trace.console import open_console, visible
 
 FORMATS = ("text", "json")
 
@@ -38,4 +38,6 @@ def sample(settings: SampleConfig, directory: Path) -> None:
             console.print(prediction.draw_prediction(result))
         elif number:
             sys.stdout.write("\n")
-        sys.stdout.write(f"{result.prompt}{result.completion}\n")
+        text = result.prompt + result.completion
+        # A terminal obeys control sequences, and what a model of a stranger's writes is not to be obeyed.
+        sys.stdout.write(f"{visible(text) if sys.stdout.isatty() else text}\n")

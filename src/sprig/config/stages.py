@@ -1,6 +1,7 @@
 """The last three stages of a training run, described for the trace with the run's own numbers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -10,8 +11,17 @@ from sprig.data.preparation import Prepared
 from sprig.generation.config import SamplingConfig
 from sprig.generation.generator import Generator
 from sprig.model.transformer import Transformer
+from sprig.trace.metrics import shown
 from sprig.trace.records import Epoch, Generation, Stage
 from sprig.training.loss import token_losses
+
+
+def weights(model: Transformer) -> list[dict[str, Any]]:
+    """Every trainable tensor by its name, shape and size: what the model consists of, top to bottom."""
+    return [
+        {"name": name, "shape": list(parameter.shape), "parameters": parameter.numel()}
+        for name, parameter in model.named_parameters()
+    ]
 
 
 def training_stage(data: Prepared, model: Transformer, epochs: Sequence[Epoch], steps: int, seconds: float) -> Stage:
@@ -33,20 +43,11 @@ def validation_stage(data: Prepared, model: Transformer, metrics: dict[str, floa
     """Stage 5; the sample is the held-out sample's own loss and accuracy."""
     rows = encode_rows([data.sample], data.tokenizer, data.val.seq_len, "padded")
     nats, right, tokens = _score(model, rows)
-    shown = (
-        "val/loss",
-        "val/accuracy",
-        "val/body_loss",
-        "val/body_accuracy",
-        "val/bits_per_byte",
-        "val/exact",
-        "val/runs",
-    )
     return Stage(
         name="Validation",
         input_shape=f"{len(data.val):,} rows x {data.val.seq_len} integers (validation set)",
         operation="measure loss and accuracy on unseen code, padding not counted",
-        output_shape=", ".join(f"{name} {metrics[name]:.3f}" for name in shown if name in metrics),
+        output_shape=", ".join(f"{name} {metrics[name]:.3f}" for name in shown(metrics) if name != "train/loss"),
         seconds=seconds,
         sample=f"loss {nats / tokens:.3f} nats a token, {right} of {tokens} tokens guessed right",
     )

@@ -11,9 +11,8 @@ import torch
 
 from sprig import checkpoint
 from sprig.config import building, multirun, stages
-from sprig.config.checks import check_output, check_train
-from sprig.config.entry import Interrupted
-from sprig.config.run_directory import keep_settings, new_trace, point_latest
+from sprig.config.checks import check_monitor, check_output, check_train
+from sprig.config.run_directory import Interrupted, keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
 from sprig.data.datamodule import RowsDataModule
 from sprig.data.preparation import prepare
@@ -28,19 +27,10 @@ from sprig.training.callbacks.held_out import HeldOutFunctions
 from sprig.training.callbacks.interruption import Interruption, Stopped
 from sprig.training.callbacks.progress import Progress
 from sprig.training.callbacks.tracing import Tracing
+from sprig.training.config import TrainerConfig
 from sprig.training.metrics import Metrics
 from sprig.training.module import LanguageModelling
 from sprig.training.precision import fast_bfloat16, resolve_precision
-
-SHOWN = (
-    "val/loss",
-    "val/accuracy",
-    "val/bits_per_byte",
-    "val/body_loss",
-    "val/body_accuracy",
-    "val/exact",
-    "val/runs",
-)
 
 
 def train(settings: TrainConfig, directory: Path) -> float | None:
@@ -57,8 +47,9 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
         job.prepare()
         job.fit()
         job.generate()
+        best = job.finish()
         failed = False
-        return job.finish()
+        return best
     finally:
         building.finish_wandb(failed)
 
@@ -75,7 +66,12 @@ class _Job:
         self.console = open_console()
         self.started = time.perf_counter()
         # Lightning and the metrics refuse what they cannot work with; better now than after the data was read.
-        building.build_trainer(settings.trainer, self.precision, [], [], directory)
+        try:
+            building.build_trainer(settings.trainer, self.precision, [], [], directory)
+        except Exception as error:  # of many types, and none names a key
+            usual = asdict(TrainerConfig())
+            given = [f"trainer.{key}={value}" for key, value in asdict(settings.trainer).items() if value != usual[key]]
+            raise ValueError(f"Lightning does not take {' with '.join(given) or 'the trainer'}: {error}") from error
         Metrics(settings.metrics.names, [])
 
     def prepare(self) -> None:
@@ -83,6 +79,9 @@ class _Job:
         self.data = prepare(self.settings.data)
         if self.settings.resume:
             self.trace.epochs = read_epochs(self.directory / "trace.json")
+        self.functions = with_headers(self.data.val_documents, self.settings.callbacks.held_out_headers)
+        headers = any(document.header for document in self.data.val_documents)
+        check_monitor(self.settings, functions=bool(self.functions), headers=headers)
         for prompt in self.settings.prompts:  # now and not when the training is done
             if not 0 < len(self.data.tokenizer.encode(prompt)) < self.settings.model.max_position_embeddings:
                 raise ValueError(
@@ -93,7 +92,11 @@ class _Job:
             self._report(stage)
         L.seed_everything(self.settings.seed, verbose=False)
         self.model = Transformer(self.settings.model)
-        self.trace.model = {"parameters": self.model.num_parameters, **asdict(self.settings.model)}
+        self.trace.model = {
+            "parameters": self.model.num_parameters,
+            **asdict(self.settings.model),
+            "layers": stages.weights(self.model),
+        }
 
     def fit(self) -> None:
         """Stages 4 and 5."""
@@ -111,12 +114,12 @@ class _Job:
             data.val,
             settings.data.batch_size,
             pad=data.tokenizer.pad,
-            seed=settings.seed,
+            # The batch to be learnt by heart has to be the same one in each epoch.
+            seed=None if settings.trainer.overfit_batches else settings.seed,
             trim=settings.data.layout == "padded" and not settings.trainer.compile,
         )
         loggers = building.build_loggers(settings.logger, self.directory, settings.name, asdict(settings))
         trainer = building.build_trainer(settings.trainer, self.precision, loggers, self._callbacks(), self.directory)
-        start = time.perf_counter()
         try:
             trainer.fit(
                 self.module,
@@ -124,23 +127,19 @@ class _Job:
                 ckpt_path=self.directory / "checkpoints" / "last.ckpt" if settings.resume else None,
                 weights_only=True,
             )
+            if not trainer.global_step:
+                raise ValueError("Not one step was trained: see trainer.limit_train_batches and trainer.max_steps.")
             if not self.trace.epochs or self.trace.epochs[-1].step < trainer.global_step:
                 trainer.validate(self.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
         except Stopped as stopped:
             self._keep()
             raise Interrupted(
                 f"Stopped after step {trainer.global_step}; everything is saved. "
-                f"Go on with:\n  python src/train.py resume={self.directory}"
+                f"Go on with:\n  python src/train.py resume={shlex.quote(str(self.directory))}"
             ) from stopped
-        if not trainer.global_step:
-            raise ValueError("Not one step was trained: see trainer.limit_train_batches and trainer.max_steps.")
-        self.fit_seconds = time.perf_counter() - start
         validating = self.tracing.validation_seconds
-        self._report(
-            stages.training_stage(
-                data, self.model, self.trace.epochs, trainer.global_step, self.fit_seconds - validating
-            )
-        )
+        training = self.tracing.seconds - validating
+        self._report(stages.training_stage(data, self.model, self.trace.epochs, trainer.global_step, training))
         if self.trace.epochs:
             last = self.trace.epochs[-1]
             self._report(stages.validation_stage(data, self.model, last.metrics, validating))
@@ -169,7 +168,7 @@ class _Job:
                 "step": self.checkpoints.best_step,
             },
             "tokens": self.module.tokens_seen,
-            "training_seconds": self.fit_seconds,
+            "training_seconds": self.tracing.seconds,
         }
         self.trace.save(self.directory / "trace.json")
         self.console.print(terminal.draw_training_trace(self.trace.epochs))
@@ -183,7 +182,7 @@ class _Job:
                 watched.mode,
             )
         )
-        multirun.report({name: metrics[name] for name in SHOWN if name in metrics}, watched.monitor, watched.mode)
+        multirun.report(metrics, watched.monitor, watched.mode)
         return self.checkpoints.best
 
     def _next_commands(self) -> list[str]:
@@ -198,17 +197,15 @@ class _Job:
         self.checkpoints = Checkpoints(
             self.directory / "checkpoints", self._save, chosen.monitor, chosen.mode, identity
         )
-        padding = data.val.padding if self.settings.data.layout == "padded" else None
-        self.tracing = Tracing(self.trace, self.directory / "trace.json", padding)
+        self.tracing = Tracing(self.trace, self.directory / "trace.json")
         callbacks: list[L.Callback] = [
             self.tracing,
             self.checkpoints,
             Interruption(self.checkpoints),
         ]
-        functions = with_headers(data.val_documents, chosen.held_out_headers)
-        if functions:
+        if self.functions:
             callbacks.insert(
-                0, HeldOutFunctions(lambda model: score(write_functions(model, data.tokenizer, functions)))
+                0, HeldOutFunctions(lambda model: score(write_functions(model, data.tokenizer, self.functions)))
             )
         if chosen.progress:
             callbacks.append(Progress(self.console))

@@ -31,9 +31,9 @@ def from_plain(schema: type[DataConfig], plain: dict[str, Any]) -> DataConfig:
     hints = get_type_hints(schema)
     for key, value in plain.items():
         if key not in hints:
-            raise ValueError(f"data.{key} is no setting of the source {schema.__module__.rpartition('.')[2]!r}.")
+            raise ValueError(f"data.{key!r:.80} is no setting of the source {schema.__module__.rpartition('.')[2]!r}.")
         if not _fits(value, hints[key]):
-            raise ValueError(f"data.{key}={value!r} is of the wrong type.")
+            raise ValueError(f"data.{key}={value!r:.80} is of the wrong type.")
     return schema(**plain)
 
 

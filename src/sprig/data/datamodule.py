@@ -12,8 +12,8 @@ from sprig.data.packing import Rows
 class RowsDataModule(L.LightningDataModule):
     """Training rows in a new order each epoch, validation rows in their own."""
 
-    def __init__(self, train: Rows, val: Rows, batch_size: int, *, pad: int, seed: int, trim: bool) -> None:
-        """seed draws the order of the training rows; trim as in BatchLoader."""
+    def __init__(self, train: Rows, val: Rows, batch_size: int, *, pad: int, seed: int | None, trim: bool) -> None:
+        """seed draws the order of the training rows, None leaves them in their own; trim as in BatchLoader."""
         super().__init__()
         self._train = BatchLoader(train, batch_size, pad=pad, seed=seed, trim=trim)
         self._val = BatchLoader(val, batch_size, pad=pad, seed=None, trim=trim)

@@ -27,10 +27,14 @@ class Batch:
     """(B, T) true where the target follows its function's header."""
     tokens: int
     """Targets that count."""
+    positions: int
+    """Positions of the batch's rows before any was trimmed; rows that only fill it up have none."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on device."""
-        return Batch(self.input_ids.to(device), self.targets.to(device), self.body.to(device), self.tokens)
+        return Batch(
+            self.input_ids.to(device), self.targets.to(device), self.body.to(device), self.tokens, self.positions
+        )
 
 
 class BatchLoader:
@@ -96,5 +100,6 @@ class BatchLoader:
             torch.from_numpy(ids[:, :-1]),
             torch.from_numpy(targets),
             torch.from_numpy(body),
-            int(lengths.sum()),
+            tokens=int(lengths.sum()),
+            positions=len(numbers) * self.rows.seq_len,
         )

@@ -83,8 +83,8 @@ class CodeTokenizer:
         learnt = tokenizer.get_vocab_size()
         if learnt < vocab_size:
             raise ValueError(
-                f"data.vocab_size={vocab_size} is more than the training split supports: it has pairs for {learnt} "
-                f"tokens. Set data.vocab_size={learnt} or less, or give more data."
+                f"data.vocab_size={vocab_size} is more than the training split supports: its text has pairs for "
+                f"{learnt} tokens. Set data.vocab_size={learnt} or less, or give more data."
             )
         return cls(tokenizer)
 

@@ -41,7 +41,10 @@ def write_functions(
 ) -> list[WrittenFunction]:
     """Write each document's function greedily from its header and judge it; an unfinished one is no success."""
     headers = [document.text[: document.header] for document in documents]
-    written = Generator(model, tokenizer, batch_size=256).generate(headers, SamplingConfig())
+    # A model that does not stop is not waited for: no function takes twice the tokens of the longest.
+    longest = max((len(tokenizer.encode(document.text)) for document in documents), default=0)
+    limit = SamplingConfig(max_new_tokens=2 * longest + 1)
+    written = Generator(model, tokenizer, batch_size=256).generate(headers, limit)
     candidates = []
     for document, header, result in zip(documents, headers, written, strict=True):
         concept = concept_of(document.concept)

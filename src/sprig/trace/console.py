@@ -43,7 +43,12 @@ def one_line(code: str, style: str = "cyan") -> Text:
 
 def code_block(code: str, style: str = "cyan") -> Text:
     """Code with its lines as they are; what cannot be seen is escaped as in one_line."""
-    return Text("\n".join("".join(map(_visible, line)) for line in code.expandtabs(4).split("\n")), style)
+    return Text(visible(code.expandtabs(4)), style)
+
+
+def visible(code: str) -> str:
+    """Code with its lines and tabs as they are, and everything else that a terminal would obey escaped."""
+    return "".join(character if character in "\n\t" else _visible(character) for character in code)
 
 
 def labelled(label: str, value: str | Text, indent: int) -> Table:

@@ -9,8 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sprig.trace.console import AtLeast, bare_table, figure, heading
-
-_BESIDES = ("val/loss", "val/accuracy", "val/body_loss", "val/body_accuracy", "val/runs", "val/bits_per_byte")
+from sprig.trace.metrics import shown
 
 
 @dataclass
@@ -31,7 +30,7 @@ def draw_jobs(jobs: Sequence[JobResult], monitor: str = "val/loss", mode: str = 
     """The table of jobs, best by monitor first (mode "min": the lowest), failed and unmeasured ones last."""
     ranked = sorted(jobs, key=lambda job: _rank(job, monitor, mode))
     measured = {name for job in jobs for name in job.metrics}
-    names = [monitor, *(name for name in _BESIDES if name in measured - {monitor})]
+    names = [monitor, *shown(measured - {monitor, "train/loss"})]
     parents = {Path(job.directory).parent for job in jobs}
     table = bare_table()
     table.add_column("\njob", justify="right", no_wrap=True)

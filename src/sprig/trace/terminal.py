@@ -7,22 +7,13 @@ from rich.text import Text
 
 from sprig.trace.chart import loss_chart
 from sprig.trace.console import AtLeast, bare_table, code_block, duration, figure, heading, labelled, number, one_line
+from sprig.trace.metrics import shown
 from sprig.trace.observations import best_epoch, validated_within_epochs
 from sprig.trace.records import Epoch, Generation, Stage, Trace
 
 LEFT_OUT = "left out: "
 """How the name of a count begins that says how much a stage left out, and for what reason."""
 
-_COLUMNS = (
-    "train/loss",
-    "val/loss",
-    "val/accuracy",
-    "val/body_loss",
-    "val/body_accuracy",
-    "val/exact",
-    "val/runs",
-    "val/bits_per_byte",
-)
 _INDENT = 14  # where values start, right of their labels
 
 
@@ -52,7 +43,7 @@ def draw_training_trace(epochs: Sequence[Epoch]) -> RenderableType:
     head = Text("\nTraining trace", "bold")
     if not epochs:
         return Group(head, Text("    nothing was validated"))
-    names = [name for name in _COLUMNS if any(name in epoch.metrics for epoch in epochs)]
+    names = shown({name for epoch in epochs for name in epoch.metrics})
     by_step = validated_within_epochs(epochs)
     table = bare_table()
     for title in ("\nepoch", *(["\nstep"] if by_step else []), *map(heading, names)):
@@ -68,8 +59,7 @@ def draw_training_trace(epochs: Sequence[Epoch]) -> RenderableType:
             style="green" if epoch is best else "",
         )
     parts: list[RenderableType] = [head, AtLeast(95, table)]
-    if "val/padded_loss" in epochs[-1].metrics:
-        parts += [Text(), *_two_ways_to_count(epochs[-1])]
+    parts += _two_ways_to_count(epochs[-1])
     chart = loss_chart(epochs)
     if chart is not None:
         parts += [Text(), chart]
@@ -131,17 +121,19 @@ def draw_evaluation(checkpoint_path: str, measured: str, figures: Mapping[str, f
 
 def _figures(metrics: Mapping[str, float]) -> list[str]:
     """The validation metrics, one a line, without those that count padding."""
-    in_order = sorted(metrics, key=lambda name: _COLUMNS.index(name) if name in _COLUMNS else len(_COLUMNS))
-    shown = [name for name in in_order if name.startswith("val/") and "padded" not in name]
-    return [f"{name:{max(map(len, shown))}}  {figure(metrics[name])}" for name in shown]
+    names = [name for name in shown(metrics) if name != "train/loss"]
+    return [f"{name:{max(map(len, names))}}  {figure(metrics[name])}" for name in names]
 
 
 def _two_ways_to_count(epoch: Epoch) -> list[RenderableType]:
+    """The figures with and without padding, where there was enough of it to make a difference."""
+    if figure(epoch.metrics.get("val/padded_loss")) in ("-", figure(epoch.metrics.get("val/loss"))):
+        return []
     ways = (
         ("val/", "honest", "over tokens only, like every other figure here"),
         ("val/padded_", "padded", "over all positions, padding as guessed right: it only looks better"),
     )
-    lines: list[RenderableType] = [Text(f"Two ways to count the validation of epoch {epoch.epoch}")]
+    lines: list[RenderableType] = [Text(f"\nTwo ways to count the validation of epoch {epoch.epoch}")]
     for prefix, label, meaning in ways:
         loss, accuracy = epoch.metrics.get(f"{prefix}loss"), epoch.metrics.get(f"{prefix}accuracy")
         figures = f"loss {figure(loss)}  accuracy {figure(accuracy)}  "

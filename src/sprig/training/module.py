@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from sprig.data.loading import Batch
@@ -45,14 +46,16 @@ class LanguageModelling(L.LightningModule):
         self._optimizer_dtype = optimizer_dtype
         # The compiled function shares the weights; it is kept out of the module tree, where it would double names.
         self._forward = [torch.compile(transformer) if compile else transformer]
-        self._sums: list[Tensor] = []  # (nats, tokens) of each step since the last validation
+        self._nats: Tensor | float = 0.0  # trained on since the last validation, on the device
+        self._tokens_at_validation = 0
+        self._random_state: Tensor | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss of a batch in nats a token."""
         loss = mean_loss(self._forward[0](batch.input_ids), batch.targets)
         self.tokens_seen += batch.tokens
         self.train_loss = loss.detach()
-        self._sums.append(torch.stack((self.train_loss * batch.tokens, loss.new_tensor(batch.tokens))))
+        self._nats += self.train_loss * batch.tokens
         if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
             self.log("train/step_loss", self.train_loss)
@@ -60,16 +63,16 @@ class LanguageModelling(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a held-out batch."""
-        self.metrics.update(self._forward[0](batch.input_ids), batch.targets, batch.body)
+        self.metrics.update(self._forward[0](batch.input_ids), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics, and the mean training loss since the last validation."""
         figures = {f"val/{name}": value for name, value in self.metrics.compute().items()}
         self.metrics.reset()
-        if self._sums:
-            nats, tokens = torch.stack(self._sums).cpu().double().sum(0).tolist()
-            figures["train/loss"] = nats / tokens
-            self._sums.clear()
+        tokens = self.tokens_seen - self._tokens_at_validation
+        if tokens:
+            figures["train/loss"] = float(self._nats) / tokens
+        self._nats, self._tokens_at_validation = 0.0, self.tokens_seen
         self.log_dict(figures)
 
     def configure_optimizers(self) -> Any:
@@ -82,10 +85,28 @@ class LanguageModelling(L.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    @property
+    def epoch_number(self) -> int:
+        """The epoch that is trained or measured, counted from 1; once training is over, the one that ended it."""
+        over = self.trainer.state.fn != TrainerFn.FITTING
+        return max(1, self.trainer.current_epoch + (0 if over else 1))
+
+    def on_train_start(self) -> None:
+        """Let a resumed run draw (dropout) what an uninterrupted one would."""
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state.cpu())
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what Lightning does not: the token count."""
-        checkpoint["tokens_seen"] = self.tokens_seen
+        """Keep what Lightning does not."""
+        checkpoint["sprig"] = {
+            "tokens_seen": self.tokens_seen,
+            "tokens_at_validation": self._tokens_at_validation,
+            "nats": float(self._nats),
+            "random_state": torch.get_rng_state(),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the token count."""
-        self.tokens_seen = checkpoint["tokens_seen"]
+        """Take it up."""
+        kept = checkpoint["sprig"]
+        self.tokens_seen, self._tokens_at_validation = kept["tokens_seen"], kept["tokens_at_validation"]
+        self._nats, self._random_state = kept["nats"], kept["random_state"]

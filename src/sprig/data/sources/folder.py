@@ -1,7 +1,7 @@
 """The source `folder`: the source files below a folder, or the Python functions in them.
 
 Where it stands: the first step of the way data takes. It finds files, `sprig.data.reading` reads them,
-`sprig.data.functions` takes them apart. Cleaning, de-duplication, limit and split come later, the same for
+`sprig.data.functions` takes them apart. De-duplication, limit and split come later, the same for
 all sources.
 """
 

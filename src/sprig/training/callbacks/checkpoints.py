@@ -1,5 +1,6 @@
 """Keeps the run: checkpoints/best and checkpoints/last to use, checkpoints/last.ckpt to go on from."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,35 +50,33 @@ class Checkpoints(L.Callback):
         """Save the newest state, and the best if it is."""
         assert isinstance(pl_module, LanguageModelling)
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        if self.monitor not in metrics:
-            raise ValueError(f"callbacks.monitor={self.monitor!r} was not measured. There are: {', '.join(metrics)}.")
-        value = metrics[self.monitor]
-        improved = self.best is None or (value < self.best if self.mode == "min" else value > self.best)
-        if improved:
+        value = metrics.get(self.monitor, math.nan)
+        better = self.best is None or (value < self.best if self.mode == "min" else value > self.best)
+        if better and math.isfinite(value):
             self.best, self.best_step = value, trainer.global_step
             if trainer.is_global_zero:
-                self.save(self.directory / "best", pl_module.transformer, self._facts(trainer, metrics))
-        self._save_last(trainer, pl_module, metrics)
+                self.save(self.directory / "best", pl_module.transformer, self._facts(pl_module, metrics))
+        self.save_last(trainer, pl_module, metrics)
+        if self.monitor not in metrics:
+            raise ValueError(f"callbacks.monitor={self.monitor!r} was not measured. There are: {', '.join(metrics)}.")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save what no validation has saved: a run never ends with nothing to show for it."""
         assert isinstance(pl_module, LanguageModelling)
         if self._saved_at != trainer.global_step:
-            self._save_last(trainer, pl_module, {})
+            self.save_last(trainer, pl_module, {})
 
-    def _save_last(self, trainer: L.Trainer, pl_module: LanguageModelling, metrics: dict[str, float]) -> None:
+    def save_last(self, trainer: L.Trainer, pl_module: LanguageModelling, metrics: dict[str, float]) -> None:
+        """Save the newest state, to use (checkpoints/last) and to go on from (checkpoints/last.ckpt)."""
         self._saved_at = trainer.global_step
         if trainer.is_global_zero:
-            self.save(self.directory / "last", pl_module.transformer, self._facts(trainer, metrics))
-        self.save_state(trainer)
-
-    @staticmethod
-    def _facts(trainer: L.Trainer, metrics: dict[str, float]) -> dict[str, Any]:
-        return {"step": trainer.global_step, "epoch": trainer.current_epoch + 1, "metrics": metrics}
-
-    def save_state(self, trainer: L.Trainer) -> None:
-        """Write last.ckpt, whole or not at all."""
+            self.save(self.directory / "last", pl_module.transformer, self._facts(pl_module, metrics))
         beside = self.directory / "last.ckpt.part"
         trainer.save_checkpoint(beside)
         if trainer.is_global_zero:
             beside.replace(self.directory / "last.ckpt")
+
+    @staticmethod
+    def _facts(module: LanguageModelling, metrics: dict[str, float]) -> dict[str, Any]:
+        known = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        return {"step": module.global_step, "epoch": module.epoch_number, "metrics": known}

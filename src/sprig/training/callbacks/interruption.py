@@ -7,6 +7,7 @@ from typing import Any
 import lightning as L
 
 from sprig.training.callbacks.checkpoints import Checkpoints
+from sprig.training.module import LanguageModelling
 
 
 class Stopped(Exception):
@@ -32,10 +33,11 @@ class Interruption(L.Callback):
         self.asked = True
         self._restore()
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Between two steps, do as asked; after an epoch's last step its validation comes first."""
         if self.asked and not trainer.is_last_batch:
-            self.checkpoints.save_state(trainer)
+            assert isinstance(pl_module, LanguageModelling)
+            self.checkpoints.save_last(trainer, pl_module, {})
             raise Stopped
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

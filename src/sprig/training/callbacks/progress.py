@@ -9,12 +9,12 @@ import lightning as L
 from rich.console import Console
 
 from sprig.trace.console import figure, heading, open_console
+from sprig.trace.metrics import shown
 from sprig.training.callbacks.progress_display import Display, LiveBars, PlainLines, Status
 from sprig.training.module import LanguageModelling
 
 _READ_EVERY = 0.5  # seconds: reading the loss waits for the device, so not every step does it
 _WINDOW = 10.0  # seconds of training that the pace is measured over
-_VALIDATED = ("train/loss", "val/loss", "val/accuracy", "val/body_accuracy", "val/runs")
 
 
 class Progress(L.Callback):
@@ -66,14 +66,11 @@ class Progress(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show what the validation came to."""
+        assert isinstance(pl_module, LanguageModelling)
         if self._display:
-            metrics = {name: trainer.callback_metrics.get(name) for name in _VALIDATED}
-            figures = [
-                f"{' '.join(heading(name).split())} {figure(value.item())}"
-                for name, value in metrics.items()
-                if value is not None
-            ]
-            self._display.validated("  ".join([_epoch(trainer), f"step {trainer.global_step:,}", *figures]))
+            metrics = trainer.callback_metrics
+            figures = [f"{' '.join(heading(name).split())} {figure(metrics[name].item())}" for name in shown(metrics)]
+            self._display.validated("  ".join([_epoch(trainer, pl_module), f"step {trainer.global_step:,}", *figures]))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the last step; between epochs there are no bars, so that messages of others do not run into them."""
@@ -104,7 +101,7 @@ class Progress(L.Callback):
         self._pace.mark(now, trainer.global_step, module.tokens_seen)
         tokens_per_second = self._pace.tokens_per_second
         return Status(
-            epoch=_epoch(trainer),
+            epoch=_epoch(trainer, module),
             step=trainer.global_step,
             total=self._total,
             steps_per_epoch=trainer.num_training_batches / trainer.accumulate_grad_batches,
@@ -160,7 +157,7 @@ class _Pace:
         return a_step * max(0, total - step)
 
 
-def _epoch(trainer: L.Trainer) -> str:
+def _epoch(trainer: L.Trainer, module: LanguageModelling) -> str:
     """Which epoch, and of how many where their number decides the end."""
     known = trainer.max_epochs is not None and trainer.max_epochs > 0 and trainer.max_steps == -1
-    return f"epoch {trainer.current_epoch + 1}" + (f"/{trainer.max_epochs}" if known else "")
+    return f"epoch {module.epoch_number}" + (f"/{trainer.max_epochs}" if known else "")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from sprig.data.loading import Batch
 from sprig.training.metrics.ratio import Ratio, TokenScores
 
 __all__ = ["Metrics", "Ratio", "TokenScores"]
@@ -32,16 +33,16 @@ class Metrics(nn.Module):
         self.register_buffer("token_bytes", torch.tensor(token_bytes), persistent=False)
 
     @torch.no_grad()
-    def update(self, logits: torch.Tensor, targets: torch.Tensor, body: torch.Tensor) -> None:
-        """Count a batch: logits (B, T, V), targets and body (B, T)."""
-        scores = TokenScores.of(logits, targets, body, self.token_bytes)
+    def update(self, logits: torch.Tensor, batch: Batch) -> None:
+        """Count a batch with the model's logits (B, T, V) for it."""
+        scores = TokenScores.of(logits, batch, self.token_bytes)
         for metric in self.metrics.values():
             metric.update(scores)  # type: ignore[operator]
 
     def compute(self) -> dict[str, float]:
-        """Each metric's value so far by name, reduced over all processes; those with nothing to count left out."""
-        values = {name: metric.compute().item() for name, metric in self.metrics.items()}  # type: ignore[operator]
-        return {name: value for name, value in values.items() if value == value}
+        """Each metric's value so far by name, those with nothing to count left out; nan after a diverged model."""
+        counted = {name: metric for name, metric in self.metrics.items() if metric.below > 0}  # type: ignore[operator]
+        return {name: metric.compute().item() for name, metric in counted.items()}  # type: ignore[operator]
 
     def reset(self) -> None:
         """Forget what was counted."""

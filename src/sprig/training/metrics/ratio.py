@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from sprig.data.loading import IGNORED
+from sprig.data.loading import IGNORED, Batch
 from sprig.training.loss import token_losses
 
 
@@ -25,17 +25,21 @@ class TokenScores:
     """True where the target follows its function's header."""
     bytes: Tensor
     """UTF-8 bytes that the target adds to the text, 0 for special tokens and padding."""
+    positions: Tensor
+    """How many positions the batch's rows have, padding and what was trimmed included; a scalar."""
 
     @classmethod
-    def of(cls, logits: Tensor, targets: Tensor, body: Tensor, token_bytes: Tensor) -> "TokenScores":
-        """Score logits (B, T, V) against targets (B, T)."""
+    def of(cls, logits: Tensor, batch: Batch, token_bytes: Tensor) -> "TokenScores":
+        """Score logits (B, T, V) against the batch's targets (B, T)."""
+        targets = batch.targets
         counted = targets != IGNORED
         return cls(
             nats=token_losses(logits, targets),
             correct=(logits.max(-1).indices == targets) & counted,  # on a CPU 4 times as fast as argmax
             counted=counted,
-            body=body & counted,
+            body=batch.body & counted,
             bytes=token_bytes[targets.clamp(min=0)] * counted,
+            positions=torch.tensor(batch.positions, device=targets.device),
         )
 
 

@@ -1,0 +1,62 @@
+import json
+import sys
+
+import pytest
+
+from sprig import checkpoint
+from sprig.config import building
+from sprig.config.training import train
+from sprig.training.module import LanguageModelling
+
+
+def trace_of(run) -> dict:
+    return json.loads((run / "trace.json").read_text())
+
+
+@pytest.fixture
+def run(tmp_path):
+    directory = tmp_path / "run"
+    directory.mkdir()
+    return directory
+
+
+def test_the_trace_has_what_the_contract_names(settings, run, monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3.11", "src/train.py", "model=tiny", "name=a b"])
+    train(settings("metrics.names=[loss,accuracy]"), run)
+    trace = trace_of(run)
+    assert trace["run"]["command"] == "python src/train.py model=tiny 'name=a b'"
+    assert {"id", "git", "seed", "device", "versions", "started", "seconds"} < set(trace["run"])
+    for stage in trace["stages"]:
+        assert set(stage) == {"name", "input_shape", "operation", "output_shape", "seconds", "sample", "counts"}
+    assert len(trace["stages"]) == 6
+    layers = trace["model"]["layers"]
+    assert layers[0] == {"name": "model.embed_tokens.weight", "shape": [300, 64], "parameters": 300 * 64}
+    assert sum(layer["parameters"] for layer in layers) == trace["model"]["parameters"]
+    assert {"epoch", "step", "tokens", "seconds", "observation", "metrics"} == set(trace["epochs"][0])
+    assert trace["final"]["best"]["metric"] == "val/loss" and trace["generation"]
+
+
+def test_a_run_that_could_not_save_does_not_take_the_place_of_the_newest(settings, run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        train(settings(), run)
+    assert not (tmp_path / "latest").exists()
+
+
+@pytest.mark.parametrize(("overfit", "different"), [(1, 1), (0.0, 3)])
+def test_a_batch_that_is_learnt_by_heart_is_the_same_one_in_each_epoch(overfit, different, settings, run, monkeypatch):
+    rows = set()
+    monkeypatch.setattr(LanguageModelling, "on_train_batch_start", lambda _, batch, __: rows.add(str(batch.input_ids)))
+    train(settings(f"trainer.overfit_batches={overfit}", "trainer.max_epochs=3", "trainer.limit_train_batches=1"), run)
+    assert len(rows) == different
+
+
+def test_nobody_is_logged_in_who_has_said_offline(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert not building._logged_in_to_wandb()
+    monkeypatch.setenv("WANDB_MODE", "online")
+    assert building._logged_in_to_wandb()
