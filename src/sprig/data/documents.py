@@ -17,6 +17,10 @@ class Document:
     """Length in characters of the function header that text starts with, its colon included; 0 where there is none."""
     concept: str = ""
     """The concept that can run and judge this function; "" for real code."""
+    language: str = ""
+    """By the table of sprig.data.languages: "python"; "" where it is not known."""
+    license: str = ""
+    """SPDX expression ("MIT", "Apache-2.0 OR BSD-3-Clause") of the code that it comes with; "" where none is known."""
 
 
 @dataclass(slots=True)
