@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
@@ -13,7 +14,7 @@ from sprig.data.sources import snippets
 from sprig.evaluation.functions import write_functions
 
 
-def spread(documents: list[Document], each: int) -> list[Document]:
+def spread(documents: Sequence[Document], each: int) -> list[Document]:
     """The first `each` documents of every category, no concept twice."""
     chosen: dict[str, dict[str, Document]] = {}
     for document in documents:
@@ -36,7 +37,7 @@ def main() -> None:
     trained_on = own_data(loaded)
     if trained_on.source != "snippets":
         raise ValueError(f"{loaded.directory} was trained on {trained_on.source}: only snippets can be run and judged.")
-    _, held_out = own_split(loaded, trained_on)
+    held_out = own_split(loaded, trained_on, options.outputs / "cache").val_documents
     written = write_functions(loaded.transformer, loaded.tokenizer, spread(held_out, options.each))
     for function in written:
         print(f"# {'runs' if function.runs else 'fails its test inputs'}\n{function.header}{function.completion}")

@@ -11,9 +11,8 @@ from cli.command import sprig
 from cli.test_readme import DEFAULT, README
 from sprig import checkpoint
 from sprig.data.documents import Document
-from sprig.data.preparation import collect
+from sprig.data.preparation import prepare
 from sprig.data.sources import snippets
-from sprig.data.split import split
 from sprig.evaluation.functions import write_functions
 
 pytestmark = pytest.mark.slow
@@ -32,9 +31,8 @@ def run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def held_out() -> dict[str, Document]:
-    config = snippets.Config()
-    _, val = split(collect(config)[0], config.val_fraction, config.seed)
+def held_out(tmp_path_factory) -> dict[str, Document]:
+    val = prepare(snippets.Config(), tmp_path_factory.mktemp("cache")).val_documents
     return {document.text[: document.header]: document for document in val}
 
 

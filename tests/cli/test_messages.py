@@ -25,6 +25,9 @@ from cli.command import ROOT, SHORT, sprig
         ("train", ["data.vocab_size=100"], "data.vocab_size=100 is too small"),
         ("train", ["trainer.precision=half"], "trainer.precision=half: Precision 'half' is invalid"),
         ("train", ["trainer.max_time=soon"], "not a valid duration"),
+        ("train", ["+foo=1"], "nothing would read it"),
+        ("train", ["trainer.accelerator=tpu"], "accelerator='tpu' is not on this machine"),
+        ("train", ["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0 must be at least 1"),
         ("train", ["resume=last"], "no checkpoints/last.ckpt to go on from"),
         ("train", ["output_dir=occupied"], "occupied"),
         ("sample", ["ckpt=last"], "prompt has to be given"),
@@ -74,6 +77,7 @@ def test_help_is_there_at_once_and_shows_commands_to_copy(tmp_path):
     ("arguments", "shown"),
     [
         (["--cfg", "job", "--resolve"], "max_position_embeddings: 50"),
+        (["data=folder", "data.path=~/code", "--cfg", "job"], "path: ~/code"),
         (["--info", "defaults"], "model/small"),
         (["--shell-completion", "install=bash"], "complete -o nospace"),
     ],

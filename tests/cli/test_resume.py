@@ -1,10 +1,11 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
 from cli.command import sprig
 
-SETTINGS = ["data=folder", "data.path=code", "data.vocab_size=260", "data.seq_len=32", "data.batch_size=4"]
+SETTINGS = ["data=folder", "data.path=code", "data.vocab_size=262", "data.seq_len=32", "data.batch_size=4"]
 SETTINGS += ["model=tiny", "logger=csv", "trainer.max_epochs=1", "prompts=[]"]
 
 
@@ -26,12 +27,12 @@ def test_files_that_came_since_do_not_move_trained_ones_into_validation(place):
     done = sprig("train", "resume=last", "trainer.max_epochs=2", cwd=place)
     new.unlink()
     assert done.returncode == 1
-    assert "not what this run was trained on" in done.stderr and done.stderr.count("\n") <= 2
+    assert "not what the run was trained on and with" in done.stderr and done.stderr.count("\n") <= 2
 
 
 def test_other_settings_of_the_data_are_refused(place):
     done = sprig("train", "resume=last", "trainer.max_epochs=2", "data.seed=1", cwd=place)
-    assert done.returncode == 1 and "not what this run was trained on" in done.stderr
+    assert done.returncode == 1 and "not what the run was trained on and with" in done.stderr
 
 
 def test_the_same_data_goes_on(place):
@@ -39,7 +40,7 @@ def test_the_same_data_goes_on(place):
     assert done.returncode == 0, done.stderr
     assert "epoch 2/2" in done.stdout
     done = sprig("train", "resume=last", cwd=place)  # the settings it went on with are those it keeps
-    assert done.returncode == 0 and "step 14" in done.stdout
+    assert done.returncode == 0 and "best        epoch 2" in done.stdout
 
 
 @pytest.mark.parametrize("key", ["hydra.run.dir", "+hydra.callbacks.x", "++hydra.job.env_set.A", "hydra/launcher"])
@@ -53,3 +54,46 @@ def test_a_run_directory_cannot_configure_hydra(key, place):
     done = sprig("train", f"resume={foreign}", cwd=place)
     assert done.returncode == 1 and "which no run of Sprig's writes" in done.stderr
     assert not touched.exists()
+
+
+def settings_of(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.suffix != ".log"}
+
+
+@pytest.mark.parametrize(
+    "change", ["optim.lr=0.001", "optim=adamw", "model.num_hidden_layers=1", "seed=3", "data.seed=1"]
+)
+def test_a_run_does_not_go_on_as_another_and_keeps_all_that_it_has(change, place):
+    run = (place / "outputs" / "latest").resolve()
+    before = settings_of(run)
+    done = sprig("train", "resume=last", "trainer.max_epochs=9", change, cwd=place)
+    assert done.returncode == 1 and "it cannot go on" in done.stderr and done.stderr.count("\n") <= 2
+    assert settings_of(run) == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 5000, None])
+def test_a_damaged_state_is_named_and_nothing_else_is_touched(damage, place, tmp_path):
+    shutil.copytree((place / "outputs" / "latest").resolve(), tmp_path / "run")
+    state = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    state.write_bytes(state.read_bytes()[:5000] if damage is None else damage)
+    before = settings_of(tmp_path / "run")
+    done = sprig("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=9", cwd=place)
+    assert done.returncode == 1 and "last.ckpt is damaged" in done.stderr and done.stderr.count("\n") <= 2
+    assert settings_of(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("content", [b"", b"a: [b", b"\xff", b"42", b"!!python/object/apply:os.system ['touch x']"])
+def test_damaged_settings_of_a_run_are_named(content, place, tmp_path):
+    shutil.copytree((place / "outputs" / "latest").resolve(), tmp_path / "run")
+    (tmp_path / "run" / ".hydra" / "overrides.yaml").write_bytes(content)
+    done = sprig("train", f"resume={tmp_path / 'run'}", cwd=place)
+    assert done.returncode == 1 and "overrides.yaml" in done.stderr and done.stderr.count("\n") <= 2
+
+
+def test_figures_of_before_stay_in_metrics_csv(place):
+    run = (place / "outputs" / "latest").resolve()
+    before = (run / "metrics.csv").read_text()
+    done = sprig("train", "resume=last", "trainer.max_epochs=3", cwd=place)
+    assert done.returncode == 0, done.stderr
+    after = (run / "metrics.csv").read_text()
+    assert after.startswith(before) and len(after) > len(before)

@@ -31,7 +31,7 @@ from sprig.config.checks import check_monitor, check_output, check_train
         (["logger.name=mlflow"], "choose wandb, tensorboard or csv"),
         (["trainer.devices=2"], "uses one device"),
         (["callbacks.monitor=val/los"], "is not measured. There are: val/loss"),
-        (["data.source=nowhere"], "There are: folder, snippets, stdlib"),
+        (["data.source=nowhere"], "There are: folder, git, hub"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_in_two_lines_at_most(overrides, message, settings):

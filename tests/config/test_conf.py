@@ -1,4 +1,7 @@
 import json
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,8 +11,51 @@ from sprig.config.entry import CONF
 from sprig.config.training import train
 
 OPTIONS = sorted(
-    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in ("hydra", "local")
+    f"{path.parent.relative_to(CONF)}={path.stem}"
+    for path in CONF.glob("*/**/*.yaml")
+    if path.parent.name not in ("hydra", "local", "common")
 )
+SPRIG = Path(train.__code__.co_filename).parents[1]
+
+
+def repository(place: Path) -> list[str]:
+    """This project's code as a repository of its own: where the tests run there need not be one."""
+    shutil.copytree(SPRIG, place / "project")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):
+        subprocess.run(["git", "-C", str(place / "project"), *command], check=True)
+    return [f"data.paths=[{place / 'project'}]"]
+
+
+def table(kind: str) -> Callable[[Path], list[str]]:
+    """This project's code as a table of one file a row."""
+
+    def write(place: Path) -> list[str]:
+        rows = [{"content": path.read_text(), "path": str(path)} for path in sorted(SPRIG.rglob("*.py"))]
+        (place / "table").mkdir()
+        if kind == "jsonl":
+            (place / "table" / "code.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            from pyarrow import Table
+            from pyarrow.parquet import write_table
+
+            write_table(Table.from_pylist(rows), place / "table" / "code.parquet")
+        name = "name" if kind == "hub" else "path"
+        return [f"data.{name}={place / 'table'}", "data.path_column=path", "data.group_column=path"]
+
+    return write
+
+
+OF_THE_USERS: dict[str, Callable[[Path], list[str]]] = {
+    "data=folder": lambda _: [f"data.path={SPRIG}"],
+    "data=git": repository,
+    "data=jsonl": table("jsonl"),
+    "data=parquet": table("parquet"),
+    "data=hub": table("hub"),
+    "data=mixture": lambda _: [
+        f"data.parts=[{{source: folder, path: {SPRIG}}}, {{source: packages, include: [rich]}}]"
+    ],
+    "data=packages": lambda _: ["data.include=[rich,omegaconf,packaging,idna,pluggy]"],
+}
 WITHOUT_SNIPPETS = [override for override in SMALL if not override.startswith("data.count")]
 
 
@@ -20,8 +66,11 @@ def test_every_conf_file_composes_and_trains_a_step(option, settings, tmp_path, 
     if option.startswith("data=") and option != "data=snippets":
         base = WITHOUT_SNIPPETS
         overrides += ["data.seq_len=64", "data.limit=200"]
-    if option == "data=folder":
-        overrides.append(f"data.path={Path(train.__code__.co_filename).parents[1]}")
+    if option.startswith("data/filters="):
+        base = WITHOUT_SNIPPETS
+        overrides += ["data=folder", f"data.path={SPRIG}"]
+    if option in OF_THE_USERS:
+        overrides += OF_THE_USERS[option](tmp_path)
     if option.startswith("model="):
         overrides.append("model.num_hidden_layers=1")
     if option.startswith(("experiment=", "debug=")):
@@ -69,7 +118,7 @@ def test_a_run_that_ends_between_validations_is_measured_and_saved_all_the_same(
 def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_trained(settings, tmp_path):
     with pytest.raises(ValueError, match=r"longer than the model's context of 50 tokens"):
         train(settings(f"prompts=[{'a ' * 60}]"), tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
 def test_a_run_that_fails_before_it_saves_leaves_the_newest_good_run_the_latest(settings, tmp_path):

@@ -82,12 +82,12 @@ def test_data_that_changed_since_training_is_not_measured_as_the_validation_spli
 
 def test_a_checkpoint_from_elsewhere_does_not_choose_what_is_read(trained, tmp_path, capsys):
     own, elsewhere = trained.parents[2] / "code", f"output_dir={tmp_path}"
-    with pytest.raises(ValueError, match="Name that folder yourself if it is to be read"):
+    with pytest.raises(ValueError, match="Name that place yourself if it is to be read"):
         measure(trained, tmp_path, elsewhere)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "a.py").write_text("def a(x):\n    return x\n\n\ndef b(y):\n    return -y\n")
     measure(trained, tmp_path, elsewhere, "data=folder", f"data.path={tmp_path / 'other'}", "data.unit=function")
-    assert "it comes from a folder that was not named here" in " ".join(capsys.readouterr().out.split())
+    assert "it comes from a place that was not named here" in " ".join(capsys.readouterr().out.split())
     measure(trained, tmp_path, elsewhere, "data=folder", f"data.path={own}", "data.unit=function")
     assert "more were left out because the model was trained on them" in " ".join(capsys.readouterr().out.split())
 

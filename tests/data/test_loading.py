@@ -3,18 +3,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sprig.data.corpus import Corpus
 from sprig.data.loading import IGNORED, BatchLoader
-from sprig.data.packing import Rows
+from sprig.data.packing import Rows, pack
+from sprig.data.tokenizer import CodeTokenizer
 
 lengths = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
 
 def rows_of(lengths: list[int], seq_len: int = 9) -> Rows:
-    """Row n holds the ids 100 n + 1, 100 n + 2, ...; the padding is 0."""
-    ids = np.zeros((len(lengths), seq_len + 1), dtype=np.int32)
-    for number, length in enumerate(lengths):
-        ids[number, : length + 1] = 100 * (number + 1) + np.arange(length + 1)
-    return Rows(ids, ids % 2 == 1, np.array(lengths, dtype=np.int32))
+    """Row n opens with end of text and goes on with 100 (n + 1) + 1, 100 (n + 1) + 2, ...; its header is one token."""
+    ids = [100 * (number + 1) + 1 + k for number, length in enumerate(lengths) for k in range(length)]
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    return pack(Corpus(np.array(ids), starts, np.ones(len(lengths), dtype=np.int32)), seq_len, "padded")
 
 
 def counted(loader: BatchLoader) -> list[int]:
@@ -24,7 +25,7 @@ def counted(loader: BatchLoader) -> list[int]:
 @given(lengths=lengths, batch_size=st.integers(1, 7), trim=st.booleans(), seed=st.none() | st.integers(0, 3))
 def test_an_epoch_has_every_target_once_and_no_padding_counts(lengths, batch_size, trim, seed):
     rows = rows_of(lengths)
-    loader = BatchLoader(rows, batch_size, pad=0, seed=seed, trim=trim)
+    loader = BatchLoader(rows, batch_size, seed=seed, trim=trim)
     expected = sorted(100 * (n + 1) + k for n, length in enumerate(lengths) for k in range(1, length + 1))
     assert counted(loader) == expected
     batches = list(loader)
@@ -35,21 +36,23 @@ def test_an_epoch_has_every_target_once_and_no_padding_counts(lengths, batch_siz
 
 @given(lengths=lengths, trim=st.booleans())
 def test_targets_are_the_inputs_one_position_on(lengths, trim):
-    for batch in BatchLoader(rows_of(lengths), 4, pad=0, seed=0, trim=trim):
+    for batch in BatchLoader(rows_of(lengths), 4, seed=0, trim=trim):
         known = batch.targets != IGNORED
-        assert torch.equal(batch.targets[known], (batch.input_ids + 1)[known])
-        assert torch.equal(batch.body[known], batch.targets[known] % 2 == 1)
+        assert torch.equal(batch.targets[:, :-1][known[:, 1:]], batch.input_ids[:, 1:][known[:, 1:]])
+        first = known & (batch.input_ids == CodeTokenizer.end_of_text)
+        assert (first.sum(1) == known.any(1)).all() and (batch.targets[first] % 100 == 1).all()
+        assert torch.equal(batch.body, known & ~first)  # the header is one token long
 
 
 def test_trimmed_batches_end_with_their_longest_row():
-    loader = BatchLoader(rows_of([2, 9, 2, 9, 2, 9]), 3, pad=0, seed=0, trim=True)
+    loader = BatchLoader(rows_of([2, 9, 2, 9, 2, 9]), 3, seed=0, trim=True)
     assert sorted(batch.input_ids.shape[1] for batch in loader) == [2, 9]
 
 
 def test_the_order_changes_with_the_epoch_and_repeats_with_the_seed():
     def epochs(seed: int) -> list[list[list[int]]]:
-        loader = BatchLoader(rows_of([3] * 32), 8, pad=0, seed=seed, trim=False)
-        return [[batch.input_ids[:, 0].tolist() for batch in loader] for _ in range(2)]
+        loader = BatchLoader(rows_of([3] * 32), 8, seed=seed, trim=False)
+        return [[batch.targets[:, 0].tolist() for batch in loader] for _ in range(2)]
 
     assert epochs(1) == epochs(1)
     assert epochs(1)[0] != epochs(1)[1]
@@ -59,7 +62,7 @@ def test_the_order_changes_with_the_epoch_and_repeats_with_the_seed():
 @given(lengths=lengths, stop=st.integers(0, 9), trim=st.booleans())
 def test_a_loader_taken_up_again_goes_on_with_the_next_batch(lengths, stop, trim):
     def loader() -> BatchLoader:
-        return BatchLoader(rows_of(lengths), 4, pad=0, seed=5, trim=trim)
+        return BatchLoader(rows_of(lengths), 4, seed=5, trim=trim)
 
     whole = loader()
     expected = [batch.input_ids.tolist() for _ in range(2) for batch in whole]
@@ -78,6 +81,33 @@ def test_a_loader_taken_up_again_goes_on_with_the_next_batch(lengths, stop, trim
 
 
 def test_a_loader_left_early_begins_anew():
-    loader = BatchLoader(rows_of([3] * 8), 2, pad=0, seed=None, trim=False)
+    loader = BatchLoader(rows_of([3] * 8), 2, seed=None, trim=False)
     first = next(iter(loader))
     assert torch.equal(next(iter(loader)).input_ids, first.input_ids)
+
+
+def test_rows_may_differ_from_epoch_to_epoch_and_so_may_their_number():
+    def rows(epoch: int) -> Rows:
+        return rows_of([3 + epoch] * (4 + 2 * epoch))
+
+    def loader() -> BatchLoader:
+        return BatchLoader(rows, 2, seed=0, trim=False)
+
+    whole = loader()
+    sizes = []
+    for _ in range(3):
+        announced = len(whole)
+        sizes.append([batch.tokens for batch in whole])
+        assert len(sizes[-1]) == announced
+    assert sizes == [[6] * 2, [8] * 3, [10] * 4]
+    resumed = loader()
+    resumed.load_state_dict({"epoch": 1, "handed_out": 2})
+    assert len(resumed) == 3 and [batch.tokens for batch in resumed] == [8]
+    assert [batch.tokens for batch in resumed] == [10] * 4
+
+
+def test_with_a_document_mask_positions_say_which_document_they_belong_to():
+    corpus = Corpus(np.array([5, 1, 6, 7, 1]), np.array([0, 2, 5]), np.zeros(2, dtype=np.int32))
+    [batch] = BatchLoader(pack(corpus, 7, "packed"), 2, seed=None, trim=False, document_mask=True)
+    assert batch.targets[0].tolist() == [6, 7, 1, 5, 1, IGNORED, IGNORED]
+    assert batch.documents.tolist() == [[0, 0, 0, 1, 1, -1, -1], [-1] * 7]

@@ -1,71 +1,123 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sprig.data.corpus import Corpus, encode
 from sprig.data.documents import Document
-from sprig.data.packing import encode_rows
+from sprig.data.packing import Rows, pack
 from sprig.data.tokenizer import SMALLEST_VOCABULARY, CodeTokenizer
 
 TOKENIZER = CodeTokenizer.train([], SMALLEST_VOCABULARY)  # bytes only: a token is a byte
-texts = st.lists(st.text(alphabet="abc\n", min_size=1, max_size=40), min_size=1, max_size=8)
+layouts = st.sampled_from(["padded", "packed"])
+lengths = st.lists(st.integers(1, 60), min_size=1, max_size=40)
 
 
-def documents(texts: list[str], header: int = 0) -> list[Document]:
-    return [Document(text, str(number), str(number), header) for number, text in enumerate(texts)]
+def corpus_of(lengths: list[int]) -> Corpus:
+    """Document n holds ids that no other has, in order, and end of text."""
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    ids = 10 + np.arange(starts[-1])
+    ids[starts[1:] - 1] = TOKENIZER.end_of_text
+    return Corpus(ids, starts, np.zeros(len(lengths), dtype=np.int32))
 
 
-def targets(rows) -> list[int]:
-    return [int(id) for row, length in zip(rows.ids, rows.lengths, strict=True) for id in row[1 : length + 1]]
+def pieces(rows: Rows) -> list[tuple[int, int, int]]:
+    """(document, start, length) of each piece, in the order of the rows."""
+    return list(
+        zip(rows.piece_documents.tolist(), rows.piece_starts.tolist(), rows.piece_lengths.tolist(), strict=True)
+    )
 
 
-@given(texts=texts, seq_len=st.integers(1, 50), layout=st.sampled_from(["padded", "packed"]))
-def test_every_token_is_a_target_once_and_in_order(texts, seq_len, layout):
-    rows = encode_rows(documents(texts), TOKENIZER, seq_len, layout)
-    expected = [id for text in texts for id in [*TOKENIZER.encode(text), TOKENIZER.end_of_text]]
-    assert targets(rows) == expected
-    assert rows.tokens == len(expected)
+def packed(texts: list[str], seq_len: int, layout: str, header: int = 0) -> Rows:
+    documents = [Document(text, str(number), str(number), header) for number, text in enumerate(texts)]
+    return pack(encode(documents, TOKENIZER), seq_len, layout)
 
 
-@given(texts=texts, seq_len=st.integers(1, 50), layout=st.sampled_from(["padded", "packed"]))
-def test_each_input_is_the_target_before_it(texts, seq_len, layout):
-    rows = encode_rows(documents(texts), TOKENIZER, seq_len, layout)
-    assert rows.ids[0, 0] == TOKENIZER.end_of_text
-    for above, below in zip(rows.ids[:-1], rows.ids[1:], strict=True):
-        assert below[0] in (above[seq_len], TOKENIZER.end_of_text)
+@given(lengths=lengths, seq_len=st.integers(1, 50), layout=layouts)
+def test_every_token_is_a_target_once_and_a_documents_in_their_order(lengths, seq_len, layout):
+    corpus = corpus_of(lengths)
+    rows = pack(corpus, seq_len, layout)
+    seen: list[list[int]] = [[] for _ in lengths]
+    for document, start, length in pieces(rows):
+        seen[document] += range(start, start + length)
+    assert seen == [list(range(corpus.starts[n], corpus.starts[n + 1])) for n in range(len(lengths))]
+    assert rows.tokens == corpus.tokens and rows.lengths.max() <= seq_len and rows.lengths.min() > 0
 
 
-@given(texts=texts, seq_len=st.integers(1, 50))
-def test_packed_rows_are_full_but_the_last(texts, seq_len):
-    rows = encode_rows(documents(texts), TOKENIZER, seq_len, "packed")
-    assert (rows.lengths[:-1] == seq_len).all()
+@given(lengths=lengths, seq_len=st.integers(1, 50), layout=layouts)
+def test_a_row_reads_as_its_pieces_behind_the_token_that_precedes_them(lengths, seq_len, layout):
+    corpus = corpus_of(lengths)
+    rows = pack(corpus, seq_len, layout)
+    read = rows.read(np.arange(len(rows)))
+    for number in range(len(rows)):
+        mine = pieces(rows)[rows.first_piece[number] : rows.first_piece[number + 1]]
+        expected = [id for _, start, length in mine for id in corpus.ids[start : start + length]]
+        document, start, _ = mine[0]
+        before = TOKENIZER.end_of_text if start == corpus.starts[document] else corpus.ids[start - 1]
+        padding = [TOKENIZER.pad] * (seq_len - len(expected))
+        assert read.ids[number].tolist() == [before, *expected, *padding]
+        ordinals = [ordinal for ordinal, (_, _, length) in enumerate(mine) for _ in range(length)]
+        assert read.documents[number].tolist() == [-1, *ordinals, *[-1] * len(padding)]
+
+
+@given(lengths=lengths, seq_len=st.integers(1, 50))
+def test_a_packed_document_is_cut_no_more_often_than_it_has_to_be(lengths, seq_len):
+    documents = [document for document, _, _ in pieces(pack(corpus_of(lengths), seq_len, "packed"))]
+    assert np.bincount(documents).tolist() == [-(-length // seq_len) for length in lengths]
+
+
+@given(lengths=lengths, seq_len=st.integers(1, 50))
+def test_within_a_packed_row_each_document_follows_an_end_of_text_or_its_own_token(lengths, seq_len):
+    corpus = corpus_of(lengths)
+    rows = pack(corpus, seq_len, "packed")
+    for number in range(len(rows)):
+        mine = pieces(rows)[rows.first_piece[number] : rows.first_piece[number + 1]]
+        for (_, start, length), (document, next_start, _) in pairwise(mine):
+            assert corpus.ids[start + length - 1] == TOKENIZER.end_of_text
+            assert next_start == corpus.starts[document]
+
+
+def test_documents_that_fit_together_leave_no_padding():
+    assert pack(corpus_of([7, 3, 6, 4, 5, 5]), 10, "packed").padding == 0
+
+
+def test_of_long_documents_the_rests_share_rows():
+    rows = pack(corpus_of([17, 13]), 10, "packed")
+    assert rows.lengths.tolist() == [10, 10, 10] and rows.padding == 0
+
+
+def test_packing_is_the_same_each_time():
+    lengths = np.random.default_rng(0).integers(1, 90, 500).tolist()
+    assert pieces(pack(corpus_of(lengths), 64, "packed")) == pieces(pack(corpus_of(lengths), 64, "packed"))
 
 
 def test_a_padded_row_holds_one_document_and_padding():
-    rows = encode_rows(documents(["ab", "abcd"]), TOKENIZER, 6, "padded")
+    rows = packed(["ab", "abcd"], 6, "padded")
     assert len(rows) == 2
     assert rows.lengths.tolist() == [3, 5]
-    assert (rows.ids[0, 4:] == TOKENIZER.pad).all()
+    assert (rows.read(np.array([0])).ids[0, 4:] == TOKENIZER.pad).all()
     assert rows.padding == pytest.approx(1 - 8 / 12)
 
 
 def test_a_document_longer_than_a_row_goes_on_in_the_next():
-    rows = encode_rows(documents(["abcdefgh"]), TOKENIZER, 4, "padded")
+    rows = packed(["abcdefgh"], 4, "padded")
+    read = rows.read(np.arange(3))
     assert rows.lengths.tolist() == [4, 4, 1]
-    assert rows.ids[1, 0] == rows.ids[0, 4]
+    assert read.ids[1, 0] == read.ids[0, 4]
 
 
 @pytest.mark.parametrize("layout", ["padded", "packed"])
 def test_the_body_is_what_follows_the_header_and_its_end_of_text(layout):
-    rows = encode_rows(documents(["f():xy", "g():z"], header=4), TOKENIZER, 32, layout)
-    body = [bool(flag) for row, length in zip(rows.body, rows.lengths, strict=True) for flag in row[1 : length + 1]]
-    assert body == [False] * 4 + [True] * 3 + [False] * 4 + [True] * 2
+    rows = packed(["f():xy", "g():z"], 32, layout, header=4)
+    read = rows.read(np.arange(len(rows)))
+    assert read.body[read.documents >= 0].tolist() == [False] * 4 + [True] * 3 + [False] * 4 + [True] * 2
 
 
 def test_documents_without_a_header_have_no_body():
-    assert not encode_rows(documents(["abc"]), TOKENIZER, 8, "padded").body.any()
+    assert not packed(["abc"], 8, "padded").read(np.array([0])).body.any()
 
 
 def test_no_documents_make_no_rows():
-    rows = encode_rows([], TOKENIZER, 8, "packed")
-    assert len(rows) == 0 and rows.ids.dtype == np.int32
+    assert len(packed([], 8, "packed")) == 0

@@ -1,26 +1,42 @@
 import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sprig.data.deduplication import text_key
-from sprig.data.preparation import fingerprint, prepare
+from sprig.data.preparation import Prepared, fingerprint, prepare
 from sprig.data.sources import folder, snippets
 from sprig.data.tokenizer import CodeTokenizer
 
 
 @pytest.fixture(scope="module")
-def default():
-    return prepare(snippets.Config())
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def default(cache):
+    return prepare(snippets.Config(), cache)
+
+
+def documents_of(prepared: Prepared) -> list:
+    return [*prepared.train_documents, *prepared.val_documents]
 
 
 def code(tmp_path, texts: dict[str, str]) -> str:
+    (tmp_path / "code").mkdir()
     for name, text in texts.items():
-        (tmp_path / name).write_text(text)
-    return str(tmp_path)
+        (tmp_path / "code" / name).write_text(text)
+    return str(tmp_path / "code")
 
 
 def functions(count: int) -> dict[str, str]:
     return {f"f{n}.py": f"def f{n}(a, b):\n    return a * {n} + b\n" for n in range(count)}
+
+
+def prepared_from(path: str, **changes) -> Prepared:
+    return prepare(settings(path, **changes), Path(path).parent / "cache")
 
 
 def settings(path: str, **changes) -> folder.Config:
@@ -29,8 +45,9 @@ def settings(path: str, **changes) -> folder.Config:
 
 def test_the_default_data_is_10000_snippets_split_8000_to_2000_in_rows_of_50(default):
     assert (len(default.train_documents), len(default.val_documents)) == (8000, 2000)
-    assert default.train.ids.shape == (8000, 51) and default.val.ids.shape == (2000, 51)
-    assert default.train.lengths.max() <= 50
+    train = default.train_rows(0)
+    assert (len(train), len(default.val)) == (8000, 2000) and train.seq_len == default.val.seq_len == 50
+    assert train.lengths.max() <= 50
 
 
 def test_no_held_out_snippet_and_no_held_out_header_occurs_in_training(default):
@@ -38,8 +55,9 @@ def test_no_held_out_snippet_and_no_held_out_header_occurs_in_training(default):
     assert not [document for document in default.val_documents if text_key(document.text) in trained]
     headers = {document.text[: document.header] for document in default.train_documents}
     assert not [document for document in default.val_documents if document.text[: document.header] in headers]
-    rows = {row.tobytes() for row in default.train.ids}
-    assert not [row for row in default.val.ids if row.tobytes() in rows]
+    train = default.train_rows(0)
+    rows = {row.tobytes() for row in train.read(np.arange(len(train))).ids}
+    assert not [row for row in default.val.read(np.arange(len(default.val))).ids if row.tobytes() in rows]
 
 
 def test_the_vocabulary_is_learnt_from_the_training_side_alone(default):
@@ -53,28 +71,85 @@ def test_the_seeds_example_is_its_twelve_lexemes_in_the_default_vocabulary(defau
     assert [token.strip() for token in tokens] == ["def", "add", "(", "a", ",", "b", ")", ":", "return", "a", "+", "b"]
 
 
-def test_the_same_seed_prepares_the_same_and_another_seed_does_not(default):
-    again = prepare(snippets.Config())
-    assert again.fingerprints == default.fingerprints
-    assert again.train.ids.tobytes() == default.train.ids.tobytes()
-    assert prepare(snippets.Config(seed=1)).fingerprints != default.fingerprints
+def test_the_same_seed_prepares_the_same_and_another_seed_does_not(default, tmp_path):
+    again = prepare(snippets.Config(), tmp_path)
+    assert not again.funnel.from_cache and again.fingerprints == default.fingerprints
+    assert again.train_corpus.ids.tobytes() == default.train_corpus.ids.tobytes()
+    assert prepare(snippets.Config(seed=1), tmp_path).fingerprints != default.fingerprints
 
 
-def test_fingerprints_know_the_texts_and_not_their_order(default):
-    documents = default.val_documents
-    assert fingerprint(documents) == fingerprint(documents[::-1])
-    assert fingerprint(documents) != fingerprint(documents[1:])
+def test_fingerprints_know_the_texts_and_not_their_order():
+    keys = np.arange(5 * 32, dtype=np.uint8).reshape(5, 32)
+    assert fingerprint(keys) == fingerprint(keys[::-1])
+    assert fingerprint(keys) != fingerprint(keys[1:])
+
+
+def test_a_second_run_takes_everything_from_the_cache(default, cache, monkeypatch):
+    monkeypatch.setattr("sprig.data.preparation.collect", lambda *_: pytest.fail("collected again"))
+    again = prepare(snippets.Config(), cache)
+    assert again.funnel.from_cache and not default.funnel.from_cache
+    assert again.identity == default.identity and again.sample == default.sample
+    assert again.tokenizer.fingerprint == default.tokenizer.fingerprint
+    shorter = prepare(snippets.Config(seq_len=60, batch_size=8, layout="packed"), cache)  # settings of rows alone
+    assert shorter.funnel.from_cache and shorter.val.seq_len == 60
+
+
+@pytest.mark.parametrize("change", ["touched", "added", "removed", "grown"])
+def test_a_file_that_changes_makes_the_data_anew(change, tmp_path):
+    path = Path(code(tmp_path, functions(30)))
+    first = prepared_from(str(path))
+    assert prepared_from(str(path)).funnel.from_cache
+    if change == "touched":
+        (path / "f3.py").write_text("def f3(a, b):\n    return b * 3 + a\n")
+        os.utime(path / "f3.py", ns=(1, 1))
+    elif change == "added":
+        (path / "new.py").write_text("def new(a):\n    return a\n")
+    elif change == "removed":
+        (path / "f3.py").unlink()
+    else:
+        with (path / "f3.py").open("a") as file:
+            file.write("# more\n")
+    second = prepared_from(str(path))
+    assert not second.funnel.from_cache and second.fingerprints != first.fingerprints
+
+
+@pytest.mark.parametrize(
+    "change", [{"vocab_size": 259}, {"val_fraction": 0.3}, {"seed": 1}, {"limit": 20}, {"syntax": True}]
+)
+def test_a_setting_that_shapes_the_data_has_data_of_its_own(change, tmp_path):
+    path = code(tmp_path, functions(30))
+    prepared_from(path)
+    assert not prepared_from(path, **change).funnel.from_cache
+
+
+def test_the_funnel_adds_up(tmp_path):
+    path = code(tmp_path, functions(30) | {"copy.py": functions(1)["f0.py"], "no.py": "def broken(:"})
+    funnel = prepared_from(path, unit="function", near_duplicates=None).funnel
+    assert funnel.documents == 32 and funnel.kept_documents == 30
+    assert funnel.dropped == {"not Python 3 syntax": 1, "exact duplicate": 1}
+    assert funnel.kept_bytes == sum(len(text) - 1 for text in functions(30).values())
+    assert sum(funnel.lengths.values()) == 30 and funnel.licenses == {"unknown": 30}
+
+
+def test_documents_turned_for_the_middle_differ_between_epochs_and_never_in_validation(tmp_path):
+    path = code(tmp_path, functions(60))
+    turned = prepared_from(path, fim_rate=0.5, vocab_size=261)
+    first, second = turned.train_rows(0), turned.train_rows(1)
+    assert first.corpus.ids.tobytes() != second.corpus.ids.tobytes()
+    assert turned.train_rows(0).corpus.ids.tobytes() == first.corpus.ids.tobytes()
+    prefix = turned.tokenizer.special_id("<fim_prefix>")
+    assert 10 < (first.corpus.ids == prefix).sum() < 40 and not (turned.val.corpus.ids == prefix).any()
 
 
 def test_a_limit_draws_documents_and_counts_the_others(tmp_path):
-    prepared = prepare(settings(code(tmp_path, functions(40)), limit=25))
+    prepared = prepared_from(code(tmp_path, functions(40)), limit=25)
     assert len(prepared.train_documents) + len(prepared.val_documents) == 25
     assert prepared.stages[0].counts["left out: over data.limit"] == 15
 
 
 def test_a_files_functions_stay_on_one_side(tmp_path):
     texts = {f"m{n}.py": "".join(f"def f{n}_{k}(a):\n    return a + {k}\n" for k in range(5)) for n in range(12)}
-    prepared = prepare(settings(code(tmp_path, texts), unit="function"))
+    prepared = prepared_from(code(tmp_path, texts), unit="function")
     trained, held_out = ({d.group for d in side} for side in (prepared.train_documents, prepared.val_documents))
     assert not trained & held_out
     assert len(trained) + len(held_out) == 12
@@ -90,8 +165,8 @@ def test_stages_follow_one_held_out_sample(default):
 @pytest.mark.parametrize(
     ("texts", "changes", "message"),
     [
-        ({"a.txt": "x"}, {}, "No document is left to train on. Left out: 1 other file type"),
-        ({"a.py": "x = 1\n" * 3}, {}, "One document is left to train on"),
+        ({"a.txt": "x"}, {}, "No document is left of the source. Left out: 1 other file type"),
+        ({"a.py": "x = 1\n" * 3}, {}, "One document is left of the source"),
         ({"a.py": "x = 1\n", "b.py": "x  =  1", "c.py": "x =\t1"}, {}, "All 3 documents are the same"),
         (functions(5), {"batch_size": 9}, "Set data.batch_size="),
         (functions(9), {"vocab_size": 257}, "too small"),
@@ -103,19 +178,20 @@ def test_stages_follow_one_held_out_sample(default):
 )  # fmt: skip
 def test_data_that_cannot_be_trained_on_is_refused_with_the_reason(texts, changes, message, tmp_path):
     with pytest.raises(ValueError, match=r"\w") as error:
-        prepare(settings(code(tmp_path, texts), **changes))
+        prepared_from(code(tmp_path, texts), **changes)
     assert message in str(error.value)
     assert str(error.value).count("\n") <= 1
 
 
 def test_what_cannot_be_read_is_counted_and_the_rest_is_prepared(tmp_path):
     path = code(tmp_path, functions(30) | {"bom.py": "\ufeffx = 1\n", "crlf.py": "y = 2\r\nz = 3\r\n"})
-    (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
-    (tmp_path / "long.py").write_text("x = [" + "1, " * 700_000 + "]\n")
-    os.mkfifo(tmp_path / "pipe.py")
-    (tmp_path / "loop.py").symlink_to("loop.py")
-    prepared = prepare(settings(path))
+    place = Path(path)
+    (place / "latin.py").write_bytes(b"# caf\xe9\n")
+    (place / "long.py").write_text("x = [" + "1, " * 700_000 + "]\n")
+    os.mkfifo(place / "pipe.py")
+    (place / "loop.py").symlink_to("loop.py")
+    prepared = prepared_from(path)
     left_out = {name for name in prepared.stages[0].counts if name.startswith("left out")}
     assert {name.removeprefix("left out: ") for name in left_out} >= {"not UTF-8", "not a regular file", "link loop"}
-    texts = {document.text for side in (prepared.train_documents, prepared.val_documents) for document in side}
+    texts = {document.text for document in documents_of(prepared)}
     assert len(texts) == 32 and {"x = 1\n", "y = 2\nz = 3\n"} <= texts

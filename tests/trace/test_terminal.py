@@ -3,8 +3,15 @@ import re
 import pytest
 
 from drawn import drawn
-from sprig.trace.records import Epoch, Generation, Run, Stage, Trace
-from sprig.trace.terminal import draw_completion, draw_evaluation, draw_final, draw_stage, draw_training_trace
+from sprig.trace.records import Epoch, Funnel, Generation, Run, Stage, Trace
+from sprig.trace.terminal import (
+    draw_completion,
+    draw_evaluation,
+    draw_final,
+    draw_funnel,
+    draw_stage,
+    draw_training_trace,
+)
 
 
 def stage(**changed: object) -> Stage:
@@ -137,3 +144,16 @@ def test_an_evaluation_shows_every_figure() -> None:
         "                val/loss           1.000",
         "                val/bits_per_byte  0.500",
     ]
+
+
+def test_the_funnel_shows_what_was_left_out_replaced_and_kept() -> None:
+    funnel = Funnel(
+        documents=1200, bytes=5_000_000, dropped={"near duplicate": 150, "empty file": 3}, redacted={"e-mail": 7},
+        kept_documents=1047, kept_bytes=4_000_000, licenses={"MIT": 1000, "unknown": 47}, tokens=1_000_000,
+        lengths={"1-1": 1, "2-2": 0, "3-4": 40}, padding=0.0042, seconds=2.0,
+    )  # fmt: skip
+    text = drawn(draw_funnel(funnel))
+    for words in ("-150", "near duplicate", "empty file", "e-mail", "1,047", "under MIT", "2.5 MB/s", "0.42%", "4.000"):
+        assert words in text
+    bars = [line.count("#") for line in text.splitlines()[-3:]]
+    assert bars == [1, 0, 40]

@@ -11,9 +11,10 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from sprig.data.corpus import Corpus
 from sprig.data.datamodule import RowsDataModule
 from sprig.data.loading import Batch
-from sprig.data.packing import Rows
+from sprig.data.packing import Rows, pack
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
 from sprig.trace.console import open_console
@@ -57,8 +58,9 @@ class Failing(L.Callback):
 
 
 def rows(batches: int) -> Rows:
-    ids = np.random.default_rng(0).integers(2, 30, (batches * BATCH, 17)).astype(np.int32)
-    return Rows(ids, np.ones(ids.shape, np.bool_), np.full(len(ids), TOKENS, np.int32))
+    count = batches * BATCH
+    ids = np.random.default_rng(0).integers(2, 30, count * TOKENS)
+    return pack(Corpus(ids, np.arange(count + 1) * TOKENS, np.zeros(count, np.int32)), 16, "padded")
 
 
 def fit(
@@ -82,7 +84,7 @@ def fit(
     )
     trainer.fit(
         module(model, OptimConfig(), ["loss", "accuracy"], [1] * 30),
-        datamodule=RowsDataModule(rows(batches), rows(2), BATCH, pad=0, seed=0, trim=False),
+        datamodule=RowsDataModule(rows(batches), rows(2), BATCH, seed=0, trim=False),
     )
 
 

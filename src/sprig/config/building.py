@@ -31,19 +31,34 @@ def quiet_lightning() -> None:
 
 
 def device_of(accelerator: str) -> str:
-    """The kind of device ("cpu", "cuda", "mps", ...) that Lightning picks for an accelerator setting."""
-    if accelerator in ("auto", "gpu"):
-        if torch.cuda.is_available():
-            return "cuda"
-        if torch.backends.mps.is_available():
-            return "mps"
-    return "cpu" if accelerator in ("auto", "cpu") else accelerator
+    """The kind of device ("cpu", "cuda", "mps") that Lightning picks for an accelerator setting.
+
+    ValueError for one that there is not, or not on this machine.
+    """
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there.insert(0, "cuda")
+    if accelerator == "auto" or (accelerator == "gpu" and there[0] != "cpu"):
+        return there[0]
+    if accelerator not in there:
+        raise ValueError(f"accelerator={accelerator!r} is not on this machine. There are: auto, {', '.join(there)}.")
+    return accelerator
 
 
 def build_trainer(
-    config: TrainerConfig, precision: str, loggers: list[Logger], callbacks: list[L.Callback], directory: Path
+    config: TrainerConfig,
+    precision: str,
+    loggers: list[Logger],
+    callbacks: list[L.Callback],
+    directory: Path,
+    reload_dataloaders_every_n_epochs: int = 0,
 ) -> L.Trainer:
-    """Lightning's Trainer with our callbacks in place of its own bar, summary and checkpoints."""
+    """Lightning's Trainer with our callbacks in place of its own bar, summary and checkpoints.
+
+    Where epochs differ in their rows, Lightning has to ask for their number each time.
+    """
     return L.Trainer(
         default_root_dir=directory,
         logger=loggers,
@@ -54,6 +69,7 @@ def build_trainer(
         enable_model_summary=False,
         enable_checkpointing=False,
         num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=reload_dataloaders_every_n_epochs,
         max_epochs=-1 if config.max_epochs is None else config.max_epochs,
         **{
             name: getattr(config, name)
@@ -78,12 +94,23 @@ def build_trainer(
 
 def build_loggers(config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any]) -> list[Logger]:
     """metrics.csv always, and beside it what config names; name and plain are the run's name and configuration."""
-    loggers: list[Logger] = [CSVLogger(directory, name="", version="", flush_logs_every_n_steps=100)]
+    loggers: list[Logger] = [_csv(directory)]
     if config.name == "tensorboard":
         loggers.append(TensorBoardLogger(directory, name="", version=""))
     if config.name == "wandb":
         loggers.append(_wandb(config, directory, name, plain))
     return loggers
+
+
+def _csv(directory: Path) -> Logger:
+    """metrics.csv, gone on with where a run goes on: Lightning would remove it (its ExperimentWriter.__init__)."""
+    path = directory / "metrics.csv"
+    before = path.read_bytes() if path.exists() else b""
+    logger = CSVLogger(directory, name="", version="", flush_logs_every_n_steps=100)
+    if before:
+        logger.experiment.metrics_keys = before.split(b"\n", 1)[0].decode().strip().split(",")
+        path.write_bytes(before)
+    return logger
 
 
 def _wandb(config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any]) -> Logger:

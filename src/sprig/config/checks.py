@@ -1,12 +1,16 @@
 """What must fit together between groups, checked before any data is read."""
 
+import difflib
 from pathlib import Path
 
 from sprig.config.schema import TrainConfig
 from sprig.data import sources
+from sprig.data.cleaning import licenses
+from sprig.data.cleaning.filters import all_filters
 from sprig.data.config import DataConfig
 
 LAYOUTS = ("padded", "packed")
+UNITS = ("file", "function")
 
 
 def check_train(settings: TrainConfig) -> None:
@@ -41,6 +45,15 @@ def check_train(settings: TrainConfig) -> None:
     check_monitor(settings, functions=settings.callbacks.held_out_headers > 0, headers=True)
     if settings.callbacks.mode not in ("min", "max"):
         raise ValueError(f"callbacks.mode={settings.callbacks.mode!r} must be min or max.")
+    for name, value in (
+        ("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches),
+        ("trainer.log_every_n_steps", trainer.log_every_n_steps),
+        ("callbacks.early_stopping_patience", settings.callbacks.early_stopping_patience),
+    ):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value} must be at least 1.")
+    if trainer.val_check_interval is not None and trainer.val_check_interval <= 0:
+        raise ValueError(f"trainer.val_check_interval={trainer.val_check_interval} must be above 0.")
     if settings.callbacks.held_out_headers < 0:
         raise ValueError("callbacks.held_out_headers must be 0 (none) or more.")
     if settings.logger.name not in ("wandb", "tensorboard", "csv"):
@@ -71,6 +84,22 @@ def check_data(data: DataConfig) -> None:
         raise ValueError(f"data.val_fraction={data.val_fraction} must be between 0 and 1, both excluded.")
     if data.limit is not None and data.limit < 2:
         raise ValueError(f"data.limit={data.limit} must be at least 2, one document for each side of the split.")
+    if data.unit not in UNITS:
+        raise ValueError(f"data.unit={data.unit!r} must be one of: {', '.join(UNITS)}.")
+    if not 0 <= data.fim_rate <= 1:
+        raise ValueError(f"data.fim_rate={data.fim_rate} must be between 0 and 1.")
+    if data.near_duplicates is not None and not 0 < data.near_duplicates <= 1:
+        raise ValueError(f"data.near_duplicates={data.near_duplicates} must be above 0 and at most 1, or null.")
+    if data.repositories and data.fim_rate:
+        raise ValueError(
+            "data.repositories=true joins files, which data.fim_rate would cut apart: set data.fim_rate=0."
+        )
+    known = all_filters()
+    for name in data.filters:
+        if name not in known:
+            [nearest] = difflib.get_close_matches(name, known, 1, cutoff=0)
+            raise ValueError(f"data.filters.{name} is no filter; did you mean {nearest}?")
+    licenses.allowed("", data.licenses)
     if data.layout not in LAYOUTS:
         raise ValueError(f"data.layout={data.layout!r} must be one of: {', '.join(LAYOUTS)}.")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from hydra.core.override_parser.types import Quote, QuotedString
 
-FREE_TEXT = ("prompt", "ckpt", "resume", "data.path")
+FREE_TEXT = ("prompt", "ckpt", "resume", "data.path", "output_dir", "cache_dir")
 """Settings whose value is taken as it stands, whatever commas, brackets and equal signs it has."""
 
 # Hydra would take an option named true for a truth value, which a group cannot be; verbs that train nothing have
@@ -20,21 +20,41 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
     others = []
     for argument in argv[1:]:
         key, equals, value = argument.partition("=")
+        if not argument.isascii() and _not_utf8(argument):
+            raise ValueError(f"{key} has bytes that are not UTF-8 in this terminal's command line: {argument!r:.80}")
+        if key.startswith("+") and not key.startswith(("+hydra", "++hydra", "+data.filters.", "++data.filters.")):
+            raise ValueError(f"{argument:.80} would add a setting, and nothing would read it: leave out the +.")
         if equals and key in FREE_TEXT:
+            if key.endswith("_dir"):
+                value = str(Path(value).expanduser())
+            if key not in texts:
+                others.append(key)  # its place, for Hydra takes no settings behind flags
             texts.setdefault(key, []).append(value)
+        elif key == "data.filters":  # a choice of thresholds: an option of its group
+            others.append(f"data/filters={value}")
         else:
             others.append(_DEBUG.get(verb, "debug=traceback") if argument == "debug=true" else argument)
+    quoted = {
+        key: f"{key}=[{','.join(map(_quote, values))}]" if key == "prompt" else f"{key}={_quote(values[-1])}"
+        for key, values in texts.items()
+    }
+    arguments = [quoted.get(argument, argument) for argument in others]
     if "resume" in texts:
-        others = _settings_of(resolve_run(texts["resume"][-1], others), others) + others
-    for key, values in texts.items():
-        quoted = [_quote(value) for value in values]
-        others.append(f"{key}=[{','.join(quoted)}]" if key == "prompt" else f"{key}={quoted[-1]}")
-    return [argv[0], *others]
+        directory = resolve_run(texts["resume"][-1], texts.get("output_dir", ["outputs"])[-1])
+        arguments = _settings_of(directory, arguments) + arguments
+    return [argv[0], *arguments]
 
 
-def resolve_run(resume: str, arguments: list[str]) -> Path:
+def _not_utf8(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def resolve_run(resume: str, output_dir: str) -> Path:
     """The run directory that `resume=` names: a path, or `last` for the newest run of output_dir."""
-    output_dir = next((a.split("=", 1)[1] for a in arguments if a.startswith("output_dir=")), "outputs")
     directory = Path(output_dir) / "latest" if resume == "last" else Path(resume).expanduser()
     directory = directory.resolve()
     if not (directory / "checkpoints" / "last.ckpt").is_file():
@@ -52,7 +72,13 @@ def _settings_of(directory: Path, arguments: list[str]) -> list[str]:
     call) is refused; everything else has to pass the typed schemas, which call nothing.
     """
     given = {argument.partition("=")[0] for argument in arguments} | {"resume"}
-    overrides = yaml.safe_load((directory / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+    path = directory / ".hydra" / "overrides.yaml"
+    try:
+        overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read ({type(error).__name__}): restore it, or start a new run.") from error
+    if not isinstance(overrides, list):
+        raise ValueError(f"{path} is no list of settings: restore it, or start a new run.")
     for override in map(str, overrides):
         if re.match(r"[+~]*(hydra\b|.*_target_)", override):
             raise ValueError(f"{directory}/.hydra/overrides.yaml has {override!r:.80}, which no run of Sprig's writes.")

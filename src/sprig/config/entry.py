@@ -27,6 +27,7 @@ from sprig.data import sources
 
 CONF = Path(__file__).parents[3] / "conf"
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 def run(verb: str, task: Callable[[Any, Path], float | None]) -> None:
@@ -63,13 +64,16 @@ def _typed(
             if isinstance(error, Interrupted):
                 raise KeyboardInterrupt from error  # ends the sweep as well
             return float("nan")
+        except KeyboardInterrupt:
+            _forget(directory)
+            raise
 
     return job
 
 
 def _forget(directory: Path) -> None:
-    """Remove a run's directory that nothing but Hydra has written to."""
-    if [path.name for path in directory.iterdir()] == [".hydra"]:
+    """Remove the directory of a run that came to nothing that could be used."""
+    if {path.name for path in directory.iterdir()} <= {".hydra", "trace.json", "metrics.csv"}:
         shutil.rmtree(directory)
 
 
@@ -78,6 +82,9 @@ def _report(error: Exception, verb: str) -> int:
     if isinstance(error, Interrupted):
         print(error, file=sys.stderr)
         return INTERRUPTED
+    if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor shall Python complain at its end
+        return BROKEN_PIPE
     if any(re.fullmatch(r'debug=("true"|traceback)|debug\.traceback=true', argument) for argument in sys.argv):
         traceback.print_exception(error)
     elif "Unexpected type for root" in str(error):  # OmegaConf's word for a key set below a group that is null

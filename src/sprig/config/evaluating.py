@@ -1,6 +1,8 @@
 """`evaluate.py`: a checkpoint measured on its own validation split, or on code that it never saw."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sprig import checkpoint
@@ -9,13 +11,14 @@ from sprig.config.checks import check_data
 from sprig.config.run_directory import new_trace
 from sprig.config.schema import EvaluateConfig
 from sprig.data import sources
+from sprig.data.collection import collect
 from sprig.data.config import DataConfig, from_plain
+from sprig.data.corpus import encode
 from sprig.data.deduplication import text_key
 from sprig.data.documents import Document
 from sprig.data.loading import BatchLoader
-from sprig.data.packing import encode_rows
-from sprig.data.preparation import collect, fingerprint
-from sprig.data.split import split
+from sprig.data.packing import pack
+from sprig.data.preparation import Prepared, prepare
 from sprig.evaluation.functions import score, with_headers, write_functions
 from sprig.trace import terminal
 from sprig.trace.console import open_console
@@ -31,20 +34,23 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     Rows are made as in training (seq_len, layout, batch_size of the checkpoint); the source is that of settings.data
     where there is one. Documents that were trained on are dropped and counted, never measured.
     """
+    if settings.held_out_headers < 0:
+        raise ValueError("held_out_headers must be 0 (none) or more.")
     building.quiet_lightning()
     loaded = checkpoint.load(checkpoint.resolve(settings.ckpt, Path(settings.output_dir)))
     trained_on = own_data(loaded)
-    documents, note = _documents(settings.data, trained_on, loaded, Path(settings.output_dir))
-    rows = encode_rows(documents, loaded.tokenizer, trained_on.seq_len, trained_on.layout)
+    with TemporaryDirectory() as place:
+        documents, note = _documents(settings, trained_on, loaded, Path(place))
+        rows = pack(encode(documents, loaded.tokenizer), trained_on.seq_len, trained_on.layout)
+        functions = with_headers(documents, settings.held_out_headers)
     batches = BatchLoader(
         rows,
         min(trained_on.batch_size, len(rows)),
-        pad=loaded.tokenizer.pad,
         seed=None,
         trim=trained_on.layout == "padded",
+        document_mask=trained_on.document_mask,
     )
     module = LanguageModelling(loaded.transformer, OptimConfig(), settings.metrics.names, loaded.tokenizer.token_bytes)
-    functions = with_headers(documents, settings.held_out_headers)
     judge = HeldOutFunctions(lambda model: score(write_functions(model, loaded.tokenizer, functions)))
     device = building.device_of(settings.accelerator)
     trainer = building.build_trainer(
@@ -74,42 +80,46 @@ def own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
     return data
 
 
-def own_split(loaded: checkpoint.Checkpoint, trained_on: DataConfig) -> tuple[list[Document], list[Document]]:
-    """The documents that the model was trained on, and those held out; ValueError if they are not what they were."""
-    train, val = split(collect(trained_on)[0], trained_on.val_fraction, trained_on.seed)
-    if {"train": fingerprint(train), "val": fingerprint(val)} != loaded.facts["fingerprints"]:
+def own_split(loaded: checkpoint.Checkpoint, trained_on: DataConfig, cache_dir: Path) -> Prepared:
+    """The data that the model was trained on, and what was held out; ValueError if it is not what it was."""
+    prepared = prepare(trained_on, cache_dir)
+    if prepared.fingerprints != loaded.facts["fingerprints"]:
         raise ValueError(
             f"The source {trained_on.source!r} no longer gives the documents that the model was trained on, so its "
             f"validation split cannot be told from its training data.\n"
             "Measure it on other code: data=folder data.path=..."
         )
-    return train, val
+    return prepared
 
 
 def _documents(
-    data: DataConfig | None, trained_on: DataConfig, loaded: checkpoint.Checkpoint, output_dir: Path
-) -> tuple[list[Document], str]:
-    """What to measure on, and a sentence on how it relates to the training data."""
-    own_path = getattr(trained_on, "path", "")
+    settings: EvaluateConfig, trained_on: DataConfig, loaded: checkpoint.Checkpoint, directory: Path
+) -> tuple[Sequence[Document], str]:
+    """What to measure on, and a sentence on how it relates to the training data; directory is for what is read."""
+    data, cache_dir, output_dir = settings.data, Path(settings.cache_dir), Path(settings.output_dir)
+    own_places = _places(trained_on)
     # A checkpoint from elsewhere does not decide which of this machine's folders are read; the user does.
     ours = loaded.directory.resolve().is_relative_to(output_dir.resolve())
-    readable = not own_path or ours or getattr(data, "path", "") == own_path
+    readable = not own_places or ours or (data is not None and _places(data) == own_places)
     if data is None:
         if not readable:
             raise ValueError(
-                f"The checkpoint says that it was trained on {own_path!r:.200}, and it is none of {output_dir}'s.\n"
-                f"Name that folder yourself if it is to be read: data={trained_on.source} data.path=..."
+                f"The checkpoint says that it was trained on {own_places!r:.200}, and it is none of {output_dir}'s.\n"
+                f"Name that place yourself if it is to be read: data={trained_on.source} data.path=..."
             )
-        return own_split(loaded, trained_on)[1], "the checkpoint's own validation split"
+        return own_split(loaded, trained_on, cache_dir).val_documents, "the checkpoint's own validation split"
     check_data(data)
-    documents, _ = collect(data)
-    unchecked = "overlap with the training data could not be checked: "
+    collection = collect(data, directory, least=1)
+    documents = collection.documents
+    left_out = "".join(f", {count:,} {reason}" for reason, count in collection.funnel.dropped.items())
+    cleaned = f"left out in cleaning: {left_out[2:] or 'nothing'}; "
+    unchecked = cleaned + "overlap with the training data could not be checked: "
     if not readable:
-        return documents, unchecked + "it comes from a folder that was not named here"
-    if getattr(data, "unit", "function") != getattr(trained_on, "unit", "function"):
-        return documents, unchecked + f"the model was trained on data.unit={getattr(trained_on, 'unit', 'function')}"
+        return documents, unchecked + "it comes from a place that was not named here"
+    if data.unit != trained_on.unit:
+        return documents, unchecked + f"the model was trained on data.unit={trained_on.unit}"
     try:
-        train, _ = own_split(loaded, trained_on)
+        train = own_split(loaded, trained_on, cache_dir).train_documents
     except ValueError:
         return documents, unchecked + "it is not at hand as it was"
     known = {text_key(document.text) for document in train}
@@ -120,5 +130,11 @@ def _documents(
         )
     return (
         unseen,
-        f"{len(documents) - len(unseen):,} more were left out because the model was trained on them",
+        f"{cleaned}{len(documents) - len(unseen):,} more were left out because the model was trained on them",
     )
+
+
+def _places(data: DataConfig) -> list[Any]:
+    """The places on this machine, or elsewhere, that a source's settings name."""
+    named = (getattr(data, name, None) for name in ("path", "paths", "environment", "parts", "decontaminate"))
+    return [place for place in named if place]

@@ -24,7 +24,7 @@ class Interrupted(Exception):
     """The user stopped the run and it was saved; the message says how to go on."""
 
 
-def new_trace(directory: Path, seed: int | None, device: str) -> Trace:
+def new_trace(directory: Path, seed: int | None, device: str | None) -> Trace:
     """An empty trace that says who, when and with what."""
     versions = {"python": platform.python_version()}
     for library in LIBRARIES:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from sprig.data.corpus import encode
 from sprig.data.documents import Document
-from sprig.data.packing import Rows, encode_rows
+from sprig.data.packing import Rows, pack
 from sprig.data.preparation import Prepared
 from sprig.generation.config import SamplingConfig
 from sprig.generation.generator import Generator
@@ -26,7 +28,7 @@ def weights(model: Transformer) -> list[dict[str, Any]]:
 
 def training_stage(data: Prepared, model: Transformer, epochs: Sequence[Epoch], steps: int, seconds: float) -> Stage:
     """Stage 4; the sample shows what the trained model expects as the held-out sample's last token."""
-    rows, width = len(data.train), data.train.seq_len
+    rows, width = int(data.stages[2].counts["training rows"]), data.val.seq_len
     losses = [f"{epoch.metrics['train/loss']:.2f}" for epoch in epochs if "train/loss" in epoch.metrics]
     return Stage(
         name="Model training",
@@ -41,7 +43,7 @@ def training_stage(data: Prepared, model: Transformer, epochs: Sequence[Epoch], 
 
 def validation_stage(data: Prepared, model: Transformer, metrics: dict[str, float], seconds: float) -> Stage:
     """Stage 5; the sample is the held-out sample's own loss and accuracy."""
-    rows = encode_rows([data.sample], data.tokenizer, data.val.seq_len, "padded")
+    rows = pack(encode([data.sample], data.tokenizer), data.val.seq_len, "padded")
     nats, right, tokens = _score(model, rows)
     return Stage(
         name="Validation",
@@ -104,9 +106,9 @@ def _last_token_guess(data: Prepared, model: Transformer) -> str:
 def _score(model: Transformer, rows: Rows) -> tuple[float, int, int]:
     """Total nats, right guesses and tokens of rows."""
     model.eval()
-    ids = torch.from_numpy(rows.ids).long().to(model.device)
-    counted = torch.arange(rows.seq_len) < torch.from_numpy(rows.lengths)[:, None]
-    counted = counted.to(model.device)
+    read = rows.read(np.arange(len(rows)))
+    ids = torch.from_numpy(read.ids).to(model.device)
+    counted = torch.from_numpy(read.documents[:, 1:] >= 0).to(model.device)
     logits = model(ids[:, :-1])
     nats = token_losses(logits, ids[:, 1:].masked_fill(~counted, -100)).sum()
     right = ((logits.argmax(-1) == ids[:, 1:]) & counted).sum()

@@ -64,6 +64,8 @@ class _Job:
         self.precision = resolve_precision(settings.trainer.precision, self.device)
         self.trace = new_trace(directory, settings.seed, f"{self.device}, {self.precision}")
         self.console = open_console()
+        self.accepted = settings.resume is None
+        """Whether the run will go on: one that is refused keeps the trace it had."""
         self.started = time.perf_counter()
         # Lightning and the metrics refuse what they cannot work with; better now than after the data was read.
         try:
@@ -76,7 +78,8 @@ class _Job:
 
     def prepare(self) -> None:
         """Stages 1 to 3, and a fresh model."""
-        self.data = prepare(self.settings.data)
+        self.data = prepare(self.settings.data, Path(self.settings.cache_dir))
+        self.trace.data = self.data.funnel
         if self.settings.resume:
             self.trace.epochs = read_epochs(self.directory / "trace.json")
         self.functions = with_headers(self.data.val_documents, self.settings.callbacks.held_out_headers)
@@ -110,27 +113,41 @@ class _Job:
             optimizer_dtype=torch.bfloat16 if fast_bfloat16(self.device) else torch.float32,
         )
         rows = RowsDataModule(
-            data.train,
+            data.train_rows if settings.data.fim_rate else data.train_rows(0),
             data.val,
             settings.data.batch_size,
-            pad=data.tokenizer.pad,
             # The batch to be learnt by heart has to be the same one in each epoch.
             seed=None if settings.trainer.overfit_batches else settings.seed,
             trim=settings.data.layout == "padded" and not settings.trainer.compile,
+            document_mask=settings.data.document_mask,
         )
+        callbacks = self._callbacks()
+        state = self.directory / "checkpoints" / "last.ckpt"
+        if settings.resume:
+            self.checkpoints.check_resumable(state)
+            self.accepted = True
         loggers = building.build_loggers(settings.logger, self.directory, settings.name, asdict(settings))
-        trainer = building.build_trainer(settings.trainer, self.precision, loggers, self._callbacks(), self.directory)
+        trainer = building.build_trainer(
+            settings.trainer,
+            self.precision,
+            loggers,
+            callbacks,
+            self.directory,
+            reload_dataloaders_every_n_epochs=int(settings.data.fim_rate > 0),
+        )
         try:
             trainer.fit(
                 self.module,
                 datamodule=rows,
-                ckpt_path=self.directory / "checkpoints" / "last.ckpt" if settings.resume else None,
+                ckpt_path=state if settings.resume else None,
                 weights_only=True,
             )
             if not trainer.global_step:
-                raise ValueError("Not one step was trained: see trainer.limit_train_batches and trainer.max_steps.")
+                raise ValueError("Not one step was trained: see trainer.max_time and trainer.max_steps.")
             if not self.trace.epochs or self.trace.epochs[-1].step < trainer.global_step:
                 trainer.validate(self.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
+        except SystemExit:  # what Lightning makes of a second Ctrl-C
+            raise KeyboardInterrupt from None
         except Stopped as stopped:
             self._keep()
             raise Interrupted(
@@ -176,7 +193,7 @@ class _Job:
         self.console.print(
             terminal.draw_final(
                 self.trace,
-                str(self.directory / "checkpoints" / "best"),
+                str(self.directory / "checkpoints" / ("last" if self.checkpoints.best is None else "best")),
                 self._next_commands(),
                 watched.monitor,
                 watched.mode,
@@ -193,7 +210,13 @@ class _Job:
 
     def _callbacks(self) -> list[L.Callback]:
         chosen, data = self.settings.callbacks, self.data
-        identity = data.identity | {"batch_size": str(self.settings.data.batch_size)}
+        identity: dict[str, Any] = data.identity | {
+            "data.batch_size": self.settings.data.batch_size,
+            "seed": self.settings.seed,
+            "model": asdict(self.settings.model),
+            "optim": asdict(self.settings.optim),
+            "callbacks.monitor": (chosen.monitor, chosen.mode),
+        }
         self.checkpoints = Checkpoints(
             self.directory / "checkpoints", self._save, chosen.monitor, chosen.mode, identity
         )
@@ -212,7 +235,11 @@ class _Job:
         if chosen.early_stopping_patience is not None:
             callbacks.append(
                 L.pytorch.callbacks.EarlyStopping(
-                    chosen.monitor, mode=chosen.mode, patience=chosen.early_stopping_patience, verbose=False
+                    chosen.monitor,
+                    mode=chosen.mode,
+                    patience=chosen.early_stopping_patience,
+                    verbose=False,
+                    check_on_train_epoch_end=False,  # where a run goes on there, nothing is measured yet
                 )
             )
         return callbacks
@@ -240,5 +267,6 @@ class _Job:
 
     def _report(self, stage: Stage) -> None:
         self.trace.stages.append(stage)
-        self.trace.save(self.directory / "trace.json")
+        if self.accepted:
+            self.trace.save(self.directory / "trace.json")
         self.console.print(terminal.draw_stage(stage, len(self.trace.stages)))

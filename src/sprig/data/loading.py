@@ -1,6 +1,6 @@
 """Rows to batches of tensors, in an order that depends on the seed and the epoch alone and can be taken up again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sprig.data.packing import Rows
+from sprig.data.tokenizer import CodeTokenizer
 
 IGNORED = -100  # a target that counts nowhere: PyTorch's own default for cross-entropy
 _POOL = 32  # batches whose rows are sorted by length together
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: Lightning sets the fields of a copy where it changes the precision
 class Batch:
     """What the model reads and what it has to guess."""
 
@@ -29,11 +30,19 @@ class Batch:
     """Targets that count."""
     positions: int
     """Positions of the batch's rows before any was trimmed; rows that only fill it up have none."""
+    documents: Tensor | None = None
+    """(B, T) which document of its row a position belongs to, for attention that ends there; None where it does not."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on device."""
+        documents = None if self.documents is None else self.documents.to(device)
         return Batch(
-            self.input_ids.to(device), self.targets.to(device), self.body.to(device), self.tokens, self.positions
+            self.input_ids.to(device),
+            self.targets.to(device),
+            self.body.to(device),
+            self.tokens,
+            self.positions,
+            documents,
         )
 
 
@@ -44,23 +53,43 @@ class BatchLoader:
     computed, at the price of shapes that differ between batches.
     """
 
-    def __init__(self, rows: Rows, batch_size: int, *, pad: int, seed: int | None, trim: bool) -> None:
-        """With seed None, rows come in their own order each time (validation)."""
-        self.rows, self.batch_size, self.pad, self.seed, self.trim = rows, batch_size, pad, seed, trim
+    def __init__(
+        self,
+        rows: Rows | Callable[[int], Rows],
+        batch_size: int,
+        *,
+        seed: int | None,
+        trim: bool,
+        document_mask: bool = False,
+    ) -> None:
+        """rows are the same in every epoch, or made for each of them. With seed None they come in their own order."""
+        self.batch_size, self.seed, self.trim, self.document_mask = batch_size, seed, trim, document_mask
         self.epoch = -1
         """The number of the pass over the rows that is going on; each iteration begins the next one."""
+        self._rows_of = rows if callable(rows) else lambda _: rows
+        self._made: tuple[int, Rows] | None = None
         self._handed_out = 0
         self._first = 0
+        self._over = True
+
+    @property
+    def rows(self) -> Rows:
+        """Those of the pass that is going on, or of the one to come."""
+        epoch = self.epoch + self._over
+        if self._made is None or self._made[0] != epoch:
+            self._made = (epoch, self._rows_of(epoch))
+        return self._made[1]
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        self.epoch += 1
+        self.epoch, self._over = self.epoch + 1, False
         self._handed_out, self._first = self._first, 0
         for numbers in self._order()[self._handed_out :]:
             self._handed_out += 1
             yield self._batch(numbers)
+        self._over = True
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration stands."""
@@ -68,6 +97,7 @@ class BatchLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Make the next iteration go on where state was taken, or begin the next pass if that one was over."""
+        self.epoch, self._over = state["epoch"] - 1, True
         over = state["handed_out"] >= len(self)
         self.epoch = state["epoch"] if over else state["epoch"] - 1
         self._first = 0 if over else state["handed_out"]
@@ -78,28 +108,26 @@ class BatchLoader:
         numbers = np.arange(len(self.rows)) if rng is None else rng.permutation(len(self.rows))
         if not self.trim:
             return self._cut(numbers)
-        batches = []
+        batches, lengths = [], self.rows.lengths
         for pool in np.array_split(numbers, range(self.batch_size * _POOL, len(numbers), self.batch_size * _POOL)):
-            batches += self._cut(pool[np.argsort(self.rows.lengths[pool], kind="stable")])
+            batches += self._cut(pool[np.argsort(lengths[pool], kind="stable")])
         return batches if rng is None else [batches[number] for number in rng.permutation(len(batches))]
 
     def _cut(self, numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         return np.array_split(numbers, range(self.batch_size, len(numbers), self.batch_size))
 
     def _batch(self, numbers: NDArray[np.int64]) -> Batch:
-        lengths = self.rows.lengths[numbers]
-        width = int(lengths.max()) if self.trim else self.rows.seq_len
-        ids = np.full((self.batch_size, width + 1), self.pad, dtype=np.int64)
-        body = np.zeros((self.batch_size, width), dtype=np.bool_)
-        ids[: len(numbers)] = self.rows.ids[numbers, : width + 1]
-        body[: len(numbers)] = self.rows.body[numbers, 1 : width + 1]
-        targets = ids[:, 1:].copy()
-        targets[: len(numbers)][np.arange(width) >= lengths[:, None]] = IGNORED
-        targets[len(numbers) :] = IGNORED
+        read = self.rows.read(numbers)
+        tokens = read.documents[:, 1:] >= 0
+        width = int(tokens.sum(1).max()) if self.trim else self.rows.seq_len
+        missing = ((0, self.batch_size - len(numbers)), (0, 0))  # rows that fill up the last batch
+        ids = np.pad(read.ids[:, : width + 1], missing, constant_values=CodeTokenizer.pad)
+        documents = np.pad(read.documents[:, 1 : width + 1], missing, constant_values=-1)
         return Batch(
             torch.from_numpy(ids[:, :-1]),
-            torch.from_numpy(targets),
-            torch.from_numpy(body),
-            tokens=int(lengths.sum()),
+            torch.from_numpy(np.where(documents >= 0, ids[:, 1:], IGNORED)),
+            torch.from_numpy(np.pad(read.body[:, 1 : width + 1], missing)),
+            tokens=int(tokens.sum()),
             positions=len(numbers) * self.rows.seq_len,
+            documents=torch.from_numpy(documents) if self.document_mask else None,
         )

@@ -1,141 +1,216 @@
-"""The whole way from a source to rows: collect, drop duplicates, split, learn a vocabulary, encode, pack.
+"""The whole way from a source to rows: collect, split, learn a vocabulary, encode, pack.
 
-What happens to the data happens here and in this order; the split comes before anything is learnt from the text.
+What happens to the data happens here and in this order; the split comes before anything is learnt from the text. All
+but the packing is kept on disk and taken from there the next time (`sprig.data.cache`).
 """
 
 import hashlib
-import random
+import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import accumulate, takewhile
+from pathlib import Path
 
-from sprig.data import sources
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig.data import cache, sources
+from sprig.data.collection import collect
 from sprig.data.config import DataConfig
-from sprig.data.deduplication import text_key, unique
-from sprig.data.documents import Document, Skips
-from sprig.data.packing import Rows, encode_rows
+from sprig.data.corpus import Corpus, encode_to
+from sprig.data.documents import Document
+from sprig.data.fill_in_the_middle import fill_in_the_middle
+from sprig.data.packing import Rows, pack
 from sprig.data.split import split
-from sprig.data.tokenizer import CodeTokenizer
-from sprig.trace.records import Stage
+from sprig.data.store import Documents
+from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, CodeTokenizer
+from sprig.trace.records import Funnel, Stage
+
+LEARNT_FROM = 64_000_000
+"""Bytes of the training side that the vocabulary is learnt from at most: more changes it little and takes memory."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Everything that training, validation and the trace need of the data."""
 
+    config: DataConfig
     tokenizer: CodeTokenizer
-    train: Rows
+    train_corpus: Corpus
     val: Rows
-    train_documents: list[Document]
-    val_documents: list[Document]
+    train_documents: Documents
+    val_documents: Documents
+    fingerprints: dict[str, str]
+    """SHA-256 of each side's documents: equal only where the same texts stand on the same side."""
     sample: Document
     """A held-out document, followed through all stages of the trace."""
+    funnel: Funnel
     stages: list[Stage]
     """The first three stages of the trace."""
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """SHA-256 of each side's documents: equal only where the same texts stand on the same side."""
-        return {"train": fingerprint(self.train_documents), "val": fingerprint(self.val_documents)}
+    def train_rows(self, epoch: int) -> Rows:
+        """The training rows of an epoch: the same in each, unless documents are turned for filling in the middle."""
+        config, corpus = self.config, self.train_corpus
+        if config.fim_rate:
+            corpus = fill_in_the_middle(corpus, self.tokenizer, config.fim_rate, config.seed, epoch)
+        return pack(corpus, config.seq_len, config.layout)
 
     @property
     def identity(self) -> dict[str, str]:
         """What has to be the same for a run to go on with these rows where it stopped."""
-        shape = f"{len(self.train)} and {len(self.val)} rows of {self.train.seq_len}"
+        config = self.config
+        shape = (
+            f"{config.layout} rows of {config.seq_len}, fim_rate {config.fim_rate}, {self.train_corpus.tokens} tokens"
+        )
         return {**self.fingerprints, "tokenizer": self.tokenizer.fingerprint, "rows": shape}
 
 
-def prepare(config: DataConfig) -> Prepared:
-    """Read the source that config names and make rows of it; ValueError where the data cannot be trained on."""
+def prepare(config: DataConfig, cache_dir: Path) -> Prepared:
+    """Make rows of the source that config names; ValueError where the data cannot be trained on."""
     start = time.perf_counter()
-    documents, skips = collect(config)
-    train_documents, val_documents = split(documents, config.val_fraction, config.seed)
-    collected = time.perf_counter()
-
-    tokenizer = CodeTokenizer.train((document.text for document in train_documents), config.vocab_size)
-    learnt = time.perf_counter()
-
-    train = encode_rows(train_documents, tokenizer, config.seq_len, config.layout)
-    val = encode_rows(val_documents, tokenizer, config.seq_len, config.layout)
+    name = cache.name_of(config, sources.load(config.source).state(config))
+    folder, was_there = cache.entry(cache_dir, name, partial(_make, config))
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    tokenizer = CodeTokenizer.load(folder / "tokenizer.json")
+    store = folder / "documents.jsonl"
+    train_documents, val_documents = (Documents(store, np.load(folder / f"{side}.npy")) for side in ("train", "val"))
+    train_corpus, val_corpus = (Corpus.load(folder, side) for side in ("train", "val"))
+    loaded = time.perf_counter()
+    prepared = Prepared(
+        config,
+        tokenizer,
+        train_corpus,
+        pack(val_corpus, config.seq_len, config.layout),
+        train_documents,
+        val_documents,
+        facts["fingerprints"],
+        _sample_to_follow(val_documents, tokenizer, config.seq_len),
+        Funnel(**facts["funnel"]),
+        [],
+    )
+    train = prepared.train_rows(0)
     if len(train) < config.batch_size:
         raise ValueError(
             f"{len(train)} training rows are fewer than one batch of {config.batch_size}. "
             f"Set data.batch_size={len(train)} or less, or give more data."
         )
-    packed = time.perf_counter()
+    prepared.funnel.padding = train.padding
+    prepared.funnel.from_cache = was_there
+    seconds = facts["seconds"] if not was_there else {"collect": loaded - start, "learn": 0.0}
+    prepared.stages.extend(_stages(prepared, train, seconds, time.perf_counter() - loaded))
+    return prepared
 
-    sample = _sample_to_follow(val_documents, tokenizer, config.seq_len)
+
+def _make(config: DataConfig, directory: Path) -> None:
+    """Write everything that is kept of the data into directory."""
+    start = time.perf_counter()
+    collection = collect(config, directory)
+    train, val = split(collection.groups, config.val_fraction, config.seed)
+    collected = time.perf_counter()
+    for side, places in (("train", train), ("val", val)):
+        np.save(directory / f"{side}.npy", collection.documents.numbers[places])
+    store = directory / "documents.jsonl"
+    documents = {side: Documents(store, np.load(directory / f"{side}.npy")) for side in ("train", "val")}
+    special = (*(FILL_IN_THE_MIDDLE if config.fim_rate else ()), *(REPOSITORY if config.repositories else ()))
+    tokenizer = CodeTokenizer.train(_at_most(LEARNT_FROM, documents["train"]), config.vocab_size, special)
+    tokenizer.save(directory)
+    if config.repositories:  # one after the other, each file where its source gave it
+        for side, places in (("train", train), ("val", val)):
+            order = sorted(places, key=lambda place: (collection.groups[place], place))
+            documents[side] = Documents(store, collection.documents.numbers[order])
+    corpora = [
+        encode_to(directory, side, documents[side], tokenizer, repositories=config.repositories)
+        for side in ("train", "val")
+    ]
+    funnel = collection.funnel
+    funnel.tokens = sum(corpus.tokens for corpus in corpora)
+    funnel.lengths = _histogram(np.concatenate([corpus.lengths for corpus in corpora]))
+    funnel.seconds = time.perf_counter() - start
+    facts = {
+        "fingerprints": {
+            "train": fingerprint(collection.keys[train]),
+            "val": fingerprint(collection.keys[val]),
+        },
+        "funnel": asdict(funnel),
+        "seconds": {"collect": collected - start, "learn": time.perf_counter() - collected},
+    }
+    (directory / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def fingerprint(keys: NDArray[np.uint8]) -> str:
+    """SHA-256 over the (N, 32) keys of documents, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(key.tobytes().hex() for key in keys)).encode()).hexdigest()
+
+
+def _at_most(limit: int, documents: Documents) -> Iterator[str]:
+    """Texts of the first documents, which are in random order, as long as they have limit bytes together at most."""
+    texts = (document.text for document in documents)
+    return (text for text, _ in takewhile(lambda seen: seen[1] <= limit, _with_size(texts)))
+
+
+def _with_size(texts: Iterator[str]) -> Iterator[tuple[str, int]]:
+    yield from accumulate(((text, len(text)) for text in texts), lambda sofar, new: (new[0], sofar[1] + new[1]))
+
+
+def _histogram(lengths: NDArray[np.int64]) -> dict[str, int]:
+    """Documents by their tokens, in powers of two: {"17-32": 5}."""
+    powers = np.ceil(np.log2(lengths)).astype(np.int64)
+    return {
+        f"{2 ** (power - 1) + 1 if power else 1}-{2**power}": int((powers == power).sum())
+        for power in range(int(powers.min()), int(powers.max()) + 1)
+    }
+
+
+def _sample_to_follow(documents: Documents, tokenizer: CodeTokenizer, seq_len: int) -> Document:
+    """The first document that fits one row, so that each stage can show the whole of it."""
+    fitting = (document for document in documents if len(tokenizer.encode(document.text)) < seq_len)
+    return next(fitting, documents[0])
+
+
+def _stages(prepared: Prepared, train: Rows, seconds: dict[str, float], packing: float) -> list[Stage]:
+    """What the trace shows of the data."""
+    config, tokenizer, funnel, sample = prepared.config, prepared.tokenizer, prepared.funnel, prepared.sample
     ids = tokenizer.encode(sample.text)
-    total = f"{len(documents):,} documents"
-    text_bytes = sum(len(document.text.encode()) for document in documents)
-    stages = [
+    total = f"{funnel.kept_documents:,} documents"
+    again = ", taken from the cache" if funnel.from_cache else ""
+    return [
         Stage(
             name="Raw code dataset",
             input_shape=f"source {config.source}",
-            operation=f"collect, drop exact duplicates, hold out {config.val_fraction:.0%} by group",
-            output_shape=f"{total} x 1 column (code text): {len(train_documents):,} to train on, "
-            f"{len(val_documents):,} held out",
-            seconds=collected - start,
+            operation=f"collect, clean, drop duplicates, hold out {config.val_fraction:.0%} by group{again}",
+            output_shape=f"{total} x 1 column (code text): {len(prepared.train_documents):,} to train on, "
+            f"{len(prepared.val_documents):,} held out",
+            seconds=seconds["collect"],
             sample=sample.text,
             counts={
-                "kept": len(documents),
-                "bytes": text_bytes,
-                **{f"left out: {reason}": count for reason, count in skips.counts.most_common()},
+                "kept": funnel.kept_documents,
+                "bytes": funnel.kept_bytes,
+                **{f"replaced: {kind}": count for kind, count in funnel.redacted.items()},
+                **{f"left out: {reason}": count for reason, count in funnel.dropped.items()},
             },
         ),
         Stage(
             name="Preprocessing",
             input_shape=f"{total} x 1 column",
-            operation=f"learn {tokenizer.vocab_size:,} tokens from the training side, cut text into tokens",
-            output_shape=f"{total}, {(train.tokens + val.tokens) / len(documents):.1f} tokens each",
-            seconds=learnt - collected,
+            operation=f"learn {tokenizer.vocab_size:,} tokens from the training side, cut text into tokens{again}",
+            output_shape=f"{total}, {funnel.tokens / funnel.kept_documents:.1f} tokens each",
+            seconds=seconds["learn"],
             sample=" ".join(map(repr, tokenizer.tokens(ids))),
             counts={
                 "vocabulary": tokenizer.vocab_size,
-                "tokens": train.tokens + val.tokens,
-                "bytes per token": text_bytes / (train.tokens + val.tokens),
+                "tokens": funnel.tokens,
+                "bytes per token": funnel.kept_bytes / funnel.tokens,
             },
         ),
         Stage(
             name="Feature engineering",
             input_shape=f"{total}, tokens",
             operation=f"tokens to numeric ids, {config.layout} rows",
-            output_shape=f"{len(train) + len(val):,} rows x {config.seq_len} integers",
-            seconds=packed - learnt,
+            output_shape=f"{len(train) + len(prepared.val):,} rows x {config.seq_len} integers",
+            seconds=packing,
             sample=str([*ids, tokenizer.end_of_text, *[tokenizer.pad] * (config.seq_len - len(ids) - 1)]),
-            counts={"training rows": len(train), "validation rows": len(val), "padding": train.padding},
+            counts={"training rows": len(train), "validation rows": len(prepared.val), "padding": train.padding},
         ),
     ]
-    return Prepared(tokenizer, train, val, train_documents, val_documents, sample, stages)
-
-
-def collect(config: DataConfig) -> tuple[list[Document], Skips]:
-    """The source's distinct documents, at most config.limit of them; ValueError if fewer than two are left."""
-    skips = Skips()
-    documents = list(unique(sources.load(config.source).documents(config, skips), skips))
-    if len(documents) < 2:
-        raise ValueError(_too_few(documents, skips))
-    if config.limit is not None and config.limit < len(documents):
-        skips.add("over data.limit", "", len(documents) - config.limit)
-        kept = sorted(random.Random(config.seed).sample(range(len(documents)), config.limit))
-        documents = [documents[number] for number in kept]
-    return documents, skips
-
-
-def fingerprint(documents: Sequence[Document]) -> str:
-    """SHA-256 over the documents' texts, whatever their order and white space."""
-    return hashlib.sha256("\n".join(sorted(text_key(document.text) for document in documents)).encode()).hexdigest()
-
-
-def _too_few(documents: Sequence[Document], skips: Skips) -> str:
-    copies = skips.counts["exact duplicate"]
-    if documents and copies:
-        return f"All {copies + 1} documents are the same ({documents[0].path}): there is nothing to learn from them."
-    reasons = ", ".join(f"{count} {reason} ({skips.examples[reason]})" for reason, count in skips.counts.most_common())
-    return f"{'One document is' if documents else 'No document is'} left to train on. Left out: {reasons or 'nothing'}."
-
-
-def _sample_to_follow(documents: Sequence[Document], tokenizer: CodeTokenizer, seq_len: int) -> Document:
-    """The first document that fits one row, so that each stage can show the whole of it."""
-    fitting = (document for document in documents if len(tokenizer.encode(document.text)) < seq_len)
-    return next(fitting, documents[0])

@@ -1,8 +1,8 @@
 """Bytes on disk -> text: reads one source file, or says why it is left out.
 
 Where it stands: a source finds the files (`sprig.data.sources.folder`), this module reads each of them, and
-what it returns is a document's text or goes on to `sprig.data.functions`. The text has no NUL, no byte order
-mark, no carriage return and no lone surrogate.
+what it returns is a document's text. The text has no NUL, no byte order mark, no carriage return and no lone
+surrogate.
 """
 
 import codecs
@@ -10,6 +10,8 @@ import os
 import re
 import stat
 from pathlib import Path
+
+from sprig.data.languages import language_of
 
 _CHUNK = 1 << 20  # os.read takes the memory it is allowed to fill: never ask for a limit a user set
 # PEP 263: the cookie stands in a comment on line 1, or on line 2 below a blank line or a comment. Emacs adds
@@ -24,7 +26,6 @@ _CODECS = (
     *("utf-8", "ascii", "iso8859-", "cp125", "cp437", "cp866", "koi8-", "mac-"),
     *("big5", "cp932", "cp949", "euc_", "gb", "shift_jis"),
 )
-_PYTHON = (".py", ".pyi", ".pyw")
 
 
 class Unfit(Exception):
@@ -35,9 +36,19 @@ class Unfit(Exception):
         """Turn what the operating system said about a file or a folder into a reason."""
         return cls("vanished while scanning" if isinstance(error, FileNotFoundError) else "unreadable")
 
+    @classmethod
+    def over(cls, max_bytes: int) -> "Unfit":
+        """Say that a file has more bytes than are read."""
+        return cls(f"file over {max_bytes:,} bytes")
 
-def read_source(path: Path, max_bytes: int, max_line_length: int) -> str:
-    """Read the file at path, with its lines ended by "\\n"; raises Unfit with the reason for leaving it out.
+
+def read_source(path: Path, max_bytes: int) -> str:
+    """Read the file at path, with its lines ended by "\\n"; raises Unfit with the reason for leaving it out."""
+    return source_text(read_bytes(path, max_bytes), path.name)
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Read the regular file at path; raises Unfit.
 
     Never waits: a pipe or a device that has taken the file's place since the scan is not read, a link is not
     followed.
@@ -46,12 +57,9 @@ def read_source(path: Path, max_bytes: int, max_line_length: int) -> str:
         data = _read_regular(path, max_bytes)
     except OSError as error:
         raise Unfit.because(error) from None
-    text = decode(data, python=path.suffix in _PYTHON)
-    if not text.strip():
-        raise Unfit("empty file")
-    if max(map(len, text.split("\n"))) > max_line_length:
-        raise Unfit(f"line over {max_line_length:,} characters")
-    return text
+    if len(data) > max_bytes:
+        raise Unfit.over(max_bytes)
+    return data
 
 
 def _read_regular(path: Path, max_bytes: int) -> bytes:
@@ -64,9 +72,15 @@ def _read_regular(path: Path, max_bytes: int) -> bytes:
             data += chunk
     finally:
         os.close(descriptor)
-    if len(data) > max_bytes:
-        raise Unfit(f"file over {max_bytes:,} bytes")
     return bytes(data)
+
+
+def source_text(data: bytes, name: str) -> str:
+    """Make a document's text of the bytes of a file of that name or path; raises Unfit."""
+    text = decode(data, python=language_of(name) == "python")
+    if not text.strip():
+        raise Unfit("empty file")
+    return text
 
 
 def decode(data: bytes, *, python: bool) -> str:

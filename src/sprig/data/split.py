@@ -4,35 +4,37 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sprig.data.documents import Document
+import numpy as np
+from numpy.typing import NDArray
 
 
-def split(documents: Sequence[Document], val_fraction: float, seed: int) -> tuple[list[Document], list[Document]]:
-    """Draw whole groups for validation until it has val_fraction of the documents; both sides in random order.
+def split(groups: Sequence[str], val_fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places to train on and to hold out, of documents that belong to these groups; each side in random order.
 
-    ValueError if there are too few groups for both sides to have a document.
+    Whole groups are drawn for validation until it has val_fraction of the documents. ValueError if there are too few
+    groups for both sides to have a document.
     """
-    groups: defaultdict[str, list[Document]] = defaultdict(list)
-    for document in documents:
-        groups[document.group].append(document)
-    if len(groups) < 2:
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    for place, group in enumerate(groups):
+        members[group].append(place)
+    if len(members) < 2:
         raise ValueError(
-            f"The validation split is empty: all {len(documents)} documents belong to one group "
-            f"({documents[0].group!r}), and a group is never cut. Give more files."
+            f"The validation split is empty: all {len(groups)} documents belong to one group "
+            f"({groups[0]!r}), and a group is never cut. Give more files."
         )
     rng = random.Random(seed)
-    order = sorted(groups)
+    order = sorted(members)
     rng.shuffle(order)
-    wanted = max(1, round(val_fraction * len(documents)))
-    train: list[Document] = []
-    val: list[Document] = []
+    wanted = max(1, round(val_fraction * len(groups)))
+    train: list[int] = []
+    val: list[int] = []
     for group in order:
-        (val if len(val) < wanted else train).extend(groups[group])
+        (val if len(val) < wanted else train).extend(members[group])
     if not train:
         raise ValueError(
-            f"The training split is empty: with data.val_fraction={val_fraction} the largest of {len(groups)} groups "
+            f"The training split is empty: with data.val_fraction={val_fraction} the largest of {len(members)} groups "
             f"takes all. Lower data.val_fraction, or give more files."
         )
     for side in (train, val):
         rng.shuffle(side)
-    return train, val
+    return np.array(train, dtype=np.int64), np.array(val, dtype=np.int64)

@@ -15,6 +15,10 @@ PAD = "<|pad|>"
 END_OF_TEXT = "<|endoftext|>"
 SPECIAL_TOKENS = (PAD, END_OF_TEXT)
 """In the order of their ids: padding is 0. End of text closes every document and opens every row."""
+FILL_IN_THE_MIDDLE = ("<fim_prefix>", "<fim_middle>", "<fim_suffix>")
+"""StarCoder's (arXiv:2305.06161), in the vocabulary of a run that trains on them."""
+REPOSITORY = ("<repo_name>", "<file_sep>")
+"""StarCoder2's (arXiv:2402.19173), likewise."""
 SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 
 # Merges never cross these pieces, so a name, a number, an operator or a bracket is never glued to its neighbour.
@@ -45,14 +49,18 @@ class CodeTokenizer:
         # "<|endoftext|>" into the special token.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        self._special = {id: token.content for id, token in tokenizer.get_added_tokens_decoder().items()}
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> "CodeTokenizer":
-        """Learn merges from texts; ValueError if vocab_size is below 258 or more than the texts support."""
-        if vocab_size < SMALLEST_VOCABULARY:
+    def train(cls, texts: Iterable[str], vocab_size: int, more_special: Sequence[str] = ()) -> "CodeTokenizer":
+        """Learn merges from texts; ValueError if vocab_size is too small (256 bytes, 2 special tokens and more_special)
+        or more than the texts support.
+        """
+        special = (*SPECIAL_TOKENS, *more_special)
+        if vocab_size < 256 + len(special):
             raise ValueError(
-                f"data.vocab_size={vocab_size} is too small: 256 bytes and {len(SPECIAL_TOKENS)} special tokens "
-                f"need at least {SMALLEST_VOCABULARY}."
+                f"data.vocab_size={vocab_size} is too small: 256 bytes and {len(special)} special tokens "
+                f"need at least {256 + len(special)}."
             )
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -77,7 +85,7 @@ class CodeTokenizer:
             min_frequency=2,
             show_progress=False,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
+            special_tokens=[AddedToken(token, special=True, normalized=False) for token in special],
         )
         tokenizer.train_from_iterator(texts, trainer)
         learnt = tokenizer.get_vocab_size()
@@ -129,13 +137,23 @@ class CodeTokenizer:
         """UTF-8 bytes that each id adds to the text: the characters of a byte-level token, none for specials."""
         lengths = [0] * self.vocab_size
         for name, id in self._tokenizer.get_vocab().items():
-            lengths[id] = 0 if id < len(SPECIAL_TOKENS) else len(name)
+            lengths[id] = 0 if id in self._special else len(name)
         return lengths
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text alone, no special token among them."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+    def special_id(self, token: str) -> int:
+        """The id of a special token that this vocabulary was trained with."""
+        return next(id for id, name in self._special.items() if name == token)
+
+    def encode_all(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Ids of each text, no special token among them."""
+        for first in range(0, len(texts), _BATCH):
+            for encoding in self._tokenizer.encode_batch_fast(texts[first : first + _BATCH], add_special_tokens=False):
+                yield encoding.ids
 
     def encode_from(self, texts: Sequence[str], characters: Sequence[int]) -> Iterator[tuple[list[int], int]]:
         """For each text its ids, and the number of tokens that start before the given character of it."""
@@ -154,4 +172,4 @@ class CodeTokenizer:
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Each id as text for people to read: special tokens by name, broken characters as U+FFFD."""
-        return [SPECIAL_TOKENS[id] if id < len(SPECIAL_TOKENS) else self.decode([id]) for id in ids]
+        return [self._special.get(id) or self.decode([id]) for id in ids]

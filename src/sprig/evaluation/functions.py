@@ -6,6 +6,7 @@ what a user wants of it. Only functions of the generated snippets name a concept
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from sprig.data.documents import Document
 from sprig.data.sources.snippets import concept_of
@@ -33,7 +34,7 @@ class WrittenFunction:
 
 def with_headers(documents: Sequence[Document], count: int) -> list[Document]:
     """The first count documents that a concept can judge."""
-    return [document for document in documents if document.concept][:count]
+    return list(islice((document for document in documents if document.concept), count))
 
 
 def write_functions(

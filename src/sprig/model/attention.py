@@ -44,8 +44,17 @@ class Attention(nn.Module):
         else:
             self.q_norm, self.k_norm = nn.Identity(), nn.Identity()
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: KeyValueCache | None = None) -> Tensor:
-        """(B, T, D) -> (B, T, D); with a cache, x holds the positions that follow those stored in it."""
+    def forward(
+        self,
+        x: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        cache: KeyValueCache | None = None,
+        visible: Tensor | None = None,
+    ) -> Tensor:
+        """(B, T, D) -> (B, T, D); with a cache, x holds the positions that follow those stored in it.
+
+        visible (B, 1, T, T) is true where a position may look; None is at itself and all before it.
+        """
         batch, length, _ = x.shape
         heads = (batch, length, -1, self.head_dim)
         q = self.q_norm(self.q_proj(x).view(heads)).transpose(1, 2)  # (B, H, T, E)
@@ -59,7 +68,7 @@ class Attention(nn.Module):
         past = k.shape[2] - length
         # The fused kernels take is_causal without a mask. A single new token sees all that is stored; only
         # several new tokens on top of stored ones need a mask of their own.
-        mask = None
+        mask = visible
         if past and length > 1:
             mask = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
         on_cpu = x.device.type == "cpu"
@@ -71,7 +80,7 @@ class Attention(nn.Module):
                 q, k, v,
                 attn_mask=mask,
                 dropout_p=self.dropout if self.training else 0.0,
-                is_causal=past == 0 and length > 1,
+                is_causal=mask is None and length > 1,
             )  # fmt: skip
         output: Tensor = self.o_proj(gathered.to(x.dtype).transpose(1, 2).reshape(batch, length, -1))  # (B, T, H * E)
         return output

@@ -25,9 +25,11 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: KeyValueCache | None) -> Tensor:
-        """(B, T, D) -> (B, T, D)."""
-        x = x + self.self_attn(self.input_layernorm(x), rotary, cache)
+    def forward(
+        self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: KeyValueCache | None, visible: Tensor | None = None
+    ) -> Tensor:
+        """(B, T, D) -> (B, T, D); visible as for Attention."""
+        x = x + self.self_attn(self.input_layernorm(x), rotary, cache, visible)
         output: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return output
 
@@ -42,13 +44,17 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config, number) for number in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def forward(self, input_ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """(B, T) -> (B, T, D)."""
+    def forward(self, input_ids: Tensor, cache: KeyValueCache | None = None, documents: Tensor | None = None) -> Tensor:
+        """(B, T) -> (B, T, D); documents as for Transformer."""
         x = self.embed_tokens(input_ids)  # (B, T, D)
         start = cache.length if cache is not None else 0
         rotary = self.rotary(start, input_ids.shape[1], x.dtype)
+        visible = None
+        if documents is not None:
+            same = documents[:, None, :, None] == documents[:, None, None, :]  # (B, 1, T, T)
+            visible = same.tril()
         for layer in self.layers:
-            x = layer(x, rotary, cache)
+            x = layer(x, rotary, cache, visible)
         output: Tensor = self.norm(x)
         return output
 
@@ -82,9 +88,13 @@ class Transformer(nn.Module):
             elif parameter.dim() == 2:
                 nn.init.normal_(parameter, std=deviation)
 
-    def forward(self, input_ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Logits (B, T, V) of input_ids (B, T); with a cache, input_ids are the tokens after the stored ones."""
-        logits: Tensor = self.lm_head(self.model(input_ids, cache))
+    def forward(self, input_ids: Tensor, cache: KeyValueCache | None = None, documents: Tensor | None = None) -> Tensor:
+        """Logits (B, T, V) of input_ids (B, T); with a cache, input_ids are the tokens after the stored ones.
+
+        With documents (B, T), a position sees those before it that have its own number, and no others. Positions count
+        on from the row's beginning: rotary embeddings know distances only.
+        """
+        logits: Tensor = self.lm_head(self.model(input_ids, cache, documents))
         return logits
 
     @property

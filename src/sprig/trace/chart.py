@@ -1,7 +1,7 @@
 """A run's losses as a picture made of characters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
@@ -60,3 +60,14 @@ def _axis(epochs: Sequence[Epoch], step: int) -> str:
     for column in range((len(epochs) - 1) % every, len(epochs), every):
         line += str(epochs[column].epoch).rjust((column + 1) * step - len(line))
     return line
+
+
+def histogram(counts: Mapping[str, int]) -> list[Text]:
+    """A line for each count, with a bar of up to 40 columns."""
+    most = max(counts.values(), default=0)
+    label = max(map(len, counts), default=0)
+    digits = len(f"{most:,}")
+    return [
+        Text.assemble(f"{name:>{label}} ", ("#" * -(-40 * count // most), "cyan"), f" {count:>{digits},}")
+        for name, count in counts.items()
+    ]

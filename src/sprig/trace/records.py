@@ -107,6 +107,35 @@ class Generation:
 
 
 @dataclass
+class Funnel:
+    """What became of a source's files on the way to tokens: what is left out or replaced is counted, all of it."""
+
+    documents: int = 0
+    """Files, or rows of a table, that the source gave."""
+    bytes: int = 0
+    """UTF-8 bytes of their text."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By reason, the most frequent first: files that the source could not give, and documents that were not kept."""
+    redacted: dict[str, int] = field(default_factory=dict)
+    """Secrets and personal data that were replaced, by kind."""
+    kept_documents: int = 0
+    """What is trained and measured on: files, or the functions in them."""
+    kept_bytes: int = 0
+    licenses: dict[str, int] = field(default_factory=dict)
+    """Documents kept, by SPDX expression."""
+    tokens: int = 0
+    """An end of text for each document included."""
+    lengths: dict[str, int] = field(default_factory=dict)
+    """Documents by their tokens, in powers of two: {"17-32": 5}."""
+    padding: float | None = None
+    """The part of the training rows' positions that is padding; None where no rows were made."""
+    seconds: float = 0.0
+    """From the first file to the last token, when it was done."""
+    from_cache: bool = False
+    """Whether it was done by an earlier run."""
+
+
+@dataclass
 class Trace:
     """One run, from raw code to generated code."""
 
@@ -116,6 +145,7 @@ class Trace:
     epochs: list[Epoch] = field(default_factory=list)
     final: dict[str, Any] = field(default_factory=dict)
     generation: list[Generation] = field(default_factory=list)
+    data: Funnel | None = None
 
     def save(self, path: Path) -> None:
         """Write the trace as JSON, whole or not at all: beside path first, then renamed onto it."""
@@ -135,7 +165,10 @@ def read_epochs(path: Path) -> list[Epoch]:
         saved = json.loads(path.read_text(encoding="utf-8"))
         if saved["schema"] != SCHEMA:
             raise ValueError(f"its schema is {saved['schema']}, not {SCHEMA}")
-        return [Epoch(**epoch) for epoch in saved["epochs"]]
+        epochs = [Epoch(**epoch) for epoch in saved["epochs"]]
+        if not all(isinstance(epoch.step, int) and isinstance(epoch.metrics, dict) for epoch in epochs):
+            raise ValueError("an epoch has no step or no metrics")
+        return epochs
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no trace to go on with ({error}): restore it, or start a new run.") from error
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sprig.trace.chart import loss_chart
+from sprig.trace.chart import histogram, loss_chart
 from sprig.trace.console import AtLeast, bare_table, code_block, duration, figure, heading, labelled, number, one_line
 from sprig.trace.metrics import shown
 from sprig.trace.observations import best_epoch, validated_within_epochs
-from sprig.trace.records import Epoch, Generation, Stage, Trace
+from sprig.trace.records import Epoch, Funnel, Generation, Stage, Trace
 
 LEFT_OUT = "left out: "
 """How the name of a count begins that says how much a stage left out, and for what reason."""
@@ -36,6 +36,38 @@ def draw_stage(stage: Stage, place: int, total: int = 6) -> RenderableType:
         if said:
             lines.append(labelled(label, ", ".join(said), _INDENT))
     return Group(*lines)
+
+
+def draw_funnel(funnel: Funnel) -> RenderableType:
+    """What became of a source's files, line by line, and how long the documents are that are left."""
+    table = bare_table()
+    for title, justify in (("", "left"), ("documents", "right"), ("bytes", "right"), ("", "left")):
+        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_row("given by the source", number(funnel.documents), number(funnel.bytes))
+    for reason, count in funnel.dropped.items():
+        table.add_row(Text(f"  left out: {reason}", "dim"), Text(f"-{count:,}", "dim"))
+    for kind, count in funnel.redacted.items():
+        table.add_row(Text(f"  replaced: {kind}", "dim"), Text(number(count), "dim"))
+    table.add_row("kept", number(funnel.kept_documents), number(funnel.kept_bytes), style="green")
+    for license, count in funnel.licenses.items():
+        table.add_row(f"  under {license}", number(count))
+    rate = f", {funnel.bytes / 1e6 / funnel.seconds:.1f} MB/s" if funnel.seconds else ""
+    facts = [
+        (
+            "tokens",
+            f"{funnel.tokens:,}, {funnel.kept_bytes / funnel.tokens:.3f} bytes each" if funnel.tokens else "none",
+        ),
+        ("padding", "no rows were made" if funnel.padding is None else f"{funnel.padding:.2%} of the training rows"),
+        ("took", f"{duration(funnel.seconds)}{rate}{', by an earlier run' if funnel.from_cache else ''}"),
+    ]
+    return Group(
+        Text("Funnel", "bold"),
+        table,
+        Text(),
+        *(labelled(label, value, _INDENT) for label, value in facts),
+        Text("\nTokens of a document", "bold"),
+        *histogram(funnel.lengths),
+    )
 
 
 def draw_training_trace(epochs: Sequence[Epoch]) -> RenderableType:

@@ -52,7 +52,7 @@ class LanguageModelling(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss of a batch in nats a token."""
-        loss = mean_loss(self._forward[0](batch.input_ids), batch.targets)
+        loss = mean_loss(self._logits(batch), batch.targets)
         self.tokens_seen += batch.tokens
         self.train_loss = loss.detach()
         self._nats += self.train_loss * batch.tokens
@@ -61,9 +61,13 @@ class LanguageModelling(L.LightningModule):
             self.log("train/step_loss", self.train_loss)
         return loss
 
+    def _logits(self, batch: Batch) -> Tensor:
+        logits: Tensor = self._forward[0](batch.input_ids, documents=batch.documents)
+        return logits
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a held-out batch."""
-        self.metrics.update(self._forward[0](batch.input_ids), batch)
+        self.metrics.update(self._logits(batch), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics, and the mean training loss since the last validation."""

@@ -1,6 +1,7 @@
 """The source `folder` finds the files it should, in order, and counts all others with the reason."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,9 +15,14 @@ from pathlib import Path
 import pytest
 
 from sprig.data.documents import Document, Skips
-from sprig.data.sources.folder import Config, documents
+from sprig.data.sources.folder import Config, documents, files_below, selection
 
 GOOD = "def f(x):\n    return x\n"
+MIT = (
+    "Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated "
+    "documentation files, to deal in the Software, provided that this permission notice shall be included.\n"
+)
+APACHE = "Apache License\nVersion 2.0, January 2004\nhttp://www.apache.org/licenses/\n\n1. Definitions. ...\n"
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +71,6 @@ BAD_FILES = [
     ("binary file", "bad.py", lambda path: path.write_bytes(b"MZ\0\0")),
     ("empty file", "bad.py", lambda path: path.write_bytes(b"\n \n")),
     ("file over 1,000,000 bytes", "bad.py", lambda path: path.write_text("x = [" + "0," * 2_500_000 + "]")),
-    ("line over 1,000 characters", "bad.py", lambda path: path.write_text("x" * 1001)),
     ("other file type", "bad.js", lambda path: path.write_text("f()")),
     ("not a regular file", "bad.py", os.mkfifo),
     ("not a regular file", "bad.py", bind_socket),
@@ -82,44 +87,36 @@ BAD_FILES = [
     ("broken link", "bad.py", link_to("good.py/x.py")),
     ("file name not UTF-8", "b\udce9d.py", lambda path: path.write_text(GOOD)),
     ("file name not UTF-8", "b\udce9d", lambda path: write(path, "x.py")),
-    ("hidden, vendored or generated folder", ".git", lambda path: write(path, "x.py", "a/b/x.py")),
-    ("hidden, vendored or generated folder", ".venv", lambda path: write(path, "x.py")),
-    ("hidden, vendored or generated folder", "venv", lambda path: write(path, "x.py")),
-    ("hidden, vendored or generated folder", "__pycache__", lambda path: write(path, "x.py")),
-    ("hidden, vendored or generated folder", "node_modules", lambda path: write(path, "x.py")),
-    ("hidden, vendored or generated folder", "site-packages", lambda path: write(path, "x.py")),
-]
-BAD_PYTHON = [
-    ("not Python 3 syntax", "print 'Python 2'\n"),
-    ("not Python 3 syntax", "x = " + "(" * 300 + ")" * 300),
-    ("too large or too deeply nested to parse", "x = 1" + " + 1\\\n" * 10**5 + "+ 1\n"),
-    ("file without functions", "x = 1\n"),
+    ("hidden folder", ".git", lambda path: write(path, "x.py", "a/b/x.py")),
+    ("hidden folder", ".venv", lambda path: write(path, "x.py")),
+    ("hidden folder", ".tox", lambda path: write(path, "x.py")),
+    ("vendored folder", "venv", lambda path: write(path, "x.py")),
+    ("vendored folder", "env", lambda path: write(path, "x.py", "pyvenv.cfg")),
+    ("vendored folder", "node_modules", lambda path: write(path, "x.py")),
+    ("vendored folder", "site-packages", lambda path: write(path, "x.py")),
+    ("vendored folder", "vendor", lambda path: write(path, "x.py")),
+    ("vendored folder", "third_party", lambda path: write(path, "x.py")),
+    ("generated folder", "__pycache__", lambda path: write(path, "x.py")),
+    ("generated folder", "build", lambda path: write(path, "x.py")),
+    ("generated folder", "dist", lambda path: write(path, "x.py")),
+    ("generated folder", "target", lambda path: write(path, "x.py")),
+    ("generated folder", "code.egg-info", lambda path: write(path, "x.py")),
+    ("generated folder", "out", lambda path: write(path, "x.py", "CACHEDIR.TAG")),
 ]
 
 
-@pytest.mark.parametrize("unit", ["file", "function"])
 @pytest.mark.parametrize(("reason", "name", "make"), BAD_FILES)
 def test_what_is_not_a_source_file_is_counted_and_the_others_are_read(
-    tmp_path: Path, unit: str, reason: str, name: str, make: Callable[[Path], object]
+    tmp_path: Path, reason: str, name: str, make: Callable[[Path], object]
 ) -> None:
     root = tmp_path / "code"
     write(root, "a.py", "good.py")
     write(tmp_path, "code2/x.py")
     make(root / name)
-    found, skips = read(root, unit=unit)
+    found, skips = read(root)
     assert [document.group for document in found] == ["a.py", "good.py"]
     assert skips.counts == {reason: 1}
     assert skips.examples == {reason: name.replace("\udce9", "\\xe9")}
-
-
-@pytest.mark.parametrize(("reason", "text"), BAD_PYTHON)
-def test_what_has_no_python_function_is_left_out_for_functions_only(tmp_path: Path, reason: str, text: str) -> None:
-    write(tmp_path, "a.py", "c.py")
-    write(tmp_path, "bad.py", text=text)
-    found, skips = read(tmp_path, unit="function")
-    assert [document.path for document in found] == ["a.py:f", "c.py:f"]
-    assert (skips.counts, skips.examples) == ({reason: 1}, {reason: "bad.py"})
-    assert paths(tmp_path) == ["a.py", "bad.py", "c.py"]
 
 
 @contextmanager
@@ -161,22 +158,124 @@ def test_what_vanishes_during_the_scan_is_counted(tmp_path: Path) -> None:
     assert skips.counts == {"vanished while scanning": 2}
 
 
-@pytest.mark.parametrize("unit", ["file", "function"])
-def test_documents_come_in_the_order_of_their_paths_whatever_the_order_on_disk(tmp_path: Path, unit: str) -> None:
+def test_documents_come_in_the_order_of_their_paths_whatever_the_order_on_disk(tmp_path: Path) -> None:
     names = ["a/b.py", "a/z/a.py", "a.py", "a-b/c.py", "B.py", "b/é.py", "b/e.py", "_.py"]
     write(tmp_path, *names)
-    groups = [document.group for document in read(tmp_path, unit=unit)[0]]
-    assert groups == [str(path) for path in sorted(map(Path, names))]
+    assert paths(tmp_path) == [str(path) for path in sorted(map(Path, names))]
 
 
-def test_functions_have_their_files_path_as_group_and_their_header(tmp_path: Path) -> None:
-    text = "class A:\n    @x\n    def f(self):\n        return 1\n\n\ndef g(): return 2\n"
-    write(tmp_path, "pkg/io.py", text=text)
-    assert read(tmp_path, unit="function")[0] == [
-        Document("@x\ndef f(self):\n    return 1", "pkg/io.py:A.f", group="pkg/io.py", header=15),
-        Document("def g(): return 2", "pkg/io.py:g", group="pkg/io.py", header=8),
+def test_a_document_is_a_whole_file_with_its_path_language_and_nearest_licence(tmp_path: Path) -> None:
+    write(tmp_path, "a/io.py", "b/x/io.h")
+    write(tmp_path, "LICENSE", text=MIT)
+    write(tmp_path, "b/LICENSE", text=APACHE)
+    assert read(tmp_path, languages=["python", "c"])[0] == [
+        Document(GOOD, "a/io.py", group="a/io.py", language="python", license="MIT"),
+        Document(GOOD, "b/x/io.h", group="b/x/io.h", language="c", license="Apache-2.0"),
     ]
-    assert read(tmp_path)[0] == [Document(text, "pkg/io.py", group="pkg/io.py")]
+    assert read(tmp_path / "a" / "io.py")[0][0].license == ""
+
+
+def test_a_licence_file_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "LICENSE", text=MIT)
+    write(tmp_path, "code/a.py")
+    (tmp_path / "code" / "LICENSE").symlink_to("../LICENSE")
+    assert [document.license for document in read(tmp_path / "code")[0]] == [""]
+
+
+def test_languages_choose_by_the_table_and_none_means_all_of_it(tmp_path: Path) -> None:
+    write(tmp_path, "a.py", "b.JS", "c.go", "Makefile", "d.json", "e")
+    assert paths(tmp_path) == ["a.py"]
+    assert paths(tmp_path, languages=["javascript", "go"]) == ["b.JS", "c.go"]
+    assert paths(tmp_path, languages=[]) == ["Makefile", "a.py", "b.JS", "c.go"]
+    with pytest.raises(
+        ValueError, match=r"^data.languages: 'pyton' is no language of the table. Did you mean 'python'"
+    ):
+        documents(Config(path=str(tmp_path), languages=["pyton"]), Skips())
+
+
+def test_lock_files_and_minified_files_are_left_out_whatever_is_wanted(tmp_path: Path) -> None:
+    write(tmp_path, "a.js", "a.min.js", "lib-min.css", "yarn.lock", "package-lock.json", "admin.js", "clock.py")
+    found, skips = read(tmp_path, patterns=["*"])
+    assert [document.path for document in found] == ["a.js", "admin.js", "clock.py"]
+    assert skips.counts == {"minified file": 2, "lock file": 2}
+
+
+def test_what_git_ignores_is_counted_and_read_if_it_is_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, "a.py", "b.py", "c/d.py", "e/f.py", "e/b.py")
+    write(tmp_path, ".gitignore", text="b.py\nc/\n")
+    write(tmp_path, "e/.gitignore", text="!b.py\n")
+    found, skips = read(tmp_path)
+    assert [document.path for document in found] == ["a.py", "e/b.py", "e/f.py"]
+    assert skips.counts == {"ignored by git": 1, "folder ignored by git": 1, "other file type": 2}
+    assert skips.examples["ignored by git"] == "b.py"
+    assert paths(tmp_path, gitignore=False) == ["a.py", "b.py", "c/d.py", "e/b.py", "e/f.py"]
+    assert paths(tmp_path / "b.py") == ["b.py"]
+
+
+def test_a_gitignore_that_is_no_file_of_rules_ignores_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "a/x.py", "b/x.py", "c/x.py", "d/x.py", "e/x.py", "f/x.py")
+    write(tmp_path, "rules", text="*\n")
+    os.mkfifo(tmp_path / "a" / ".gitignore")
+    (tmp_path / "b" / ".gitignore").symlink_to("../rules")
+    (tmp_path / "c" / ".gitignore").mkdir()
+    (tmp_path / "d" / ".gitignore").write_bytes(b"\xff*\n[z-a]\n!\n/\n[\n\\\n")
+    write(tmp_path, "e/.gitignore", text="*\n" * 500_001)
+    (tmp_path / "f" / ".gitignore").write_bytes(b"\xef\xbb\xbfx.py\r\n")
+    assert paths(tmp_path) == ["a/x.py", "b/x.py", "c/x.py", "d/x.py", "e/x.py"]
+
+
+GIT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+"""The environment of a git that knows nobody's settings."""
+SEGMENTS = ["a", "b", "*", "**", "*.py", "?", "[ab]", "[!a]", "foo", "foo.*", "a*", "x.py", "[a-b]*", "\\!a", "f*o"]
+
+
+def rule(draw: random.Random) -> str:
+    body = "/".join(draw.choice(SEGMENTS) for _ in range(draw.choice([1, 1, 1, 2, 2, 3])))
+    ends = draw.choice(["", "", "/"]) + draw.choice(["", "", "", " ", "\r"])
+    return draw.choice(["", "", "!"]) + draw.choice(["", "", "", "/"]) + body + ends
+
+
+def plant(draw: random.Random, folder: Path, depth: int = 0) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in draw.sample(["a", "b", "ab", "foo", "!a", "x.py", "y.py", "foo.py", "bar.js"], draw.randint(2, 6)):
+        if "." in name or depth == 3:
+            write(folder, name)
+        else:
+            plant(draw, folder / name, depth + 1)
+    if depth == 0 or draw.random() < 0.4:
+        write(folder, ".gitignore", text="\n".join(rule(draw) for _ in range(draw.randint(1, 5))))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_ignored_is_what_git_ignores(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    subprocess.run(["git", "init", "-q", tmp_path], env=GIT, check=True)
+    plant(draw, tmp_path)
+    write(tmp_path, ".git/info/exclude", text=rule(draw))
+    listing = ["git", "-C", str(tmp_path), "ls-files", "-z", "--others"]
+    files, ignored = (
+        set(subprocess.run(command, env=GIT, check=True, capture_output=True, text=True).stdout.split("\0")[:-1])
+        for command in (listing, [*listing, "--ignored", "--exclude-standard"])
+    )
+    found = {path for path, _ in files_below(tmp_path, lambda _: True, [".git"], Skips(), 1_000, gitignore=True)}
+    assert found == files - ignored
+
+
+def test_a_repository_in_the_folder_has_rules_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, ".gitignore", text="b.py\n")
+    for name in ("inner", "outer"):
+        write(tmp_path, f"{name}/a.py", f"{name}/b.py", f"{name}/c.py")
+    write(tmp_path, "inner/.git/info/exclude", text="a.py\nc.py\n")
+    write(tmp_path, "inner/.gitignore", text="!c.py\n")
+    assert paths(tmp_path) == ["inner/b.py", "inner/c.py", "outer/a.py", "outer/c.py"]
+
+
+def test_files_below_enters_what_the_caller_does_not_prune(tmp_path: Path) -> None:
+    write(tmp_path, "a.py", "vendor/b.py", "mine/c.py", "x.js")
+    skips = Skips()
+    found = files_below(tmp_path, selection(["python"], []), ["mi*"], skips, 1_000)
+    assert list(found) == [("a.py", GOOD), ("vendor/b.py", GOOD)]
+    assert skips.counts == {"folder left out by its name": 1, "other file type": 1}
 
 
 def test_patterns_match_names_and_paths(tmp_path: Path) -> None:
@@ -193,6 +292,7 @@ def test_the_root_may_be_hidden_or_vendored_a_link_or_one_file(tmp_path: Path, m
     monkeypatch.setenv("HOME", str(tmp_path))
     assert paths(root) == paths(tmp_path / "link") == paths(Path("~/link")) == ["a.py"]
     assert read(root / "b.txt") == ([Document(GOOD, "b.txt", group="b.txt")], Skips())
+    assert paths(root, patterns=["*"]) == ["a.py", "b.txt"]
 
 
 @pytest.mark.parametrize(
@@ -222,18 +322,13 @@ def test_a_path_with_nothing_to_read_is_an_error_of_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_unit_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"data.unit=class: a document is a file or a function"):
-        read(tmp_path, unit="class")
-
-
 def test_a_folder_of_which_all_is_left_out_gives_counts_not_an_error(tmp_path: Path) -> None:
     write(tmp_path, ".git/x.py")
-    assert read(tmp_path)[1].counts == {"hidden, vendored or generated folder": 1}
+    assert read(tmp_path)[1].counts == {"hidden folder": 1}
 
 
 def test_the_sources_import_nothing_slow() -> None:
     code = f"import sys; sys.path[:] = {sys.path}; import sprig.data.sources.stdlib; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "sprig.data.sources.folder" in modules.split()
-    assert not {"torch", "lightning", "hydra", "omegaconf", "numpy", "tokenizers"} & set(modules.split())
+    assert not {"torch", "lightning", "hydra", "omegaconf", "numpy", "tokenizers", "pathspec"} & set(modules.split())

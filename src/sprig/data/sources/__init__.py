@@ -1,8 +1,9 @@
 """Where code comes from. Each module here is one source, known by its name: to add one, add a file and a YAML.
 
-A source module has `Config`, a dataclass that adds the source's own settings to DataConfig, and
-`documents(config, skips)`, which yields Documents in an order that depends on nothing but what it reads and counts
-in skips whatever it leaves out. It imports nothing slow at the top: `--help` reads every Config.
+A source module has `Config`, a dataclass that adds the source's own settings to DataConfig; `documents(config, skips)`,
+which yields whole files in an order that depends on nothing but what it reads, and counts in skips whatever it leaves
+out; and `state(config)`, which says in lines what its documents depend on besides the settings, without reading them:
+equal lines, equal documents. It imports nothing slow at the top: `--help` reads every Config.
 """
 
 import importlib
@@ -21,6 +22,10 @@ class Source(Protocol):
 
     def documents(self, config: Any, skips: Skips) -> Iterator[Document]:
         """Yield the source's documents; ValueError, in one or two lines, where there is nothing to read."""
+        ...
+
+    def state(self, config: Any) -> Iterator[str]:
+        """Paths with their sizes and times, revisions, versions: what prepared data is kept under."""
         ...
 
 

@@ -1,25 +1,54 @@
-"""The source `folder`: the source files below a folder, or the Python functions in them.
+"""The source `folder`: the source files below a folder.
 
-Where it stands: the first step of the way data takes. It finds files, `sprig.data.reading` reads them,
-`sprig.data.functions` takes them apart. De-duplication, limit and split come later, the same for
-all sources.
+Where it stands: the first step of the way data takes. It finds files and `sprig.data.reading` reads them; what a
+document is, what is clean and what is a duplicate comes later, the same for all sources. The sources `stdlib` and
+`packages` walk other folders with its `files_below`; `git` chooses by its `selection` and `left_out_by_name`.
 """
 
-import os
 import posixpath
+import re
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from pathlib import Path
 
+from sprig.data.cleaning.licenses import LicenseFiles
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
-from sprig.data.functions import functions_of
-from sprig.data.reading import Unfit, read_source
+from sprig.data.languages import chosen, language_of
+from sprig.data.reading import Unfit, read_bytes, read_source
 
-_PRUNED = (".*", "__pycache__", "node_modules", "venv", "site-packages")
+# After GitHub Linguist's vendor.yml and generated.rb, but for names that a project may well give its own code (cache,
+# deps, env, tools).
+VENDORED = (
+    *("vendor", "vendors", "Vendor", "_vendor", "third_party", "third-party", "thirdparty", "ThirdParty"),
+    *("3rdparty", "3rd_party", "3rd-party", "extern", "external", "Godeps", "Pods", "Carthage"),
+    *("node_modules", "bower_components", "jspm_packages", "__pypackages__", "site-packages", "dist-packages"),
+    *("venv", "virtualenv"),
+)
+"""Names of folders that hold code of other projects."""
+_GENERATED = (
+    *("__pycache__", "__generated__", "generated", "build", "_build", "dist", "target", "htmlcov", "elm-stuff"),
+    *("DerivedData", "cmake-build-*", "*.egg-info", "*.dist-info", "*.egg"),
+)
+_FOLDERS = {
+    ".*": "hidden folder",
+    **dict.fromkeys(VENDORED, "vendored folder"),
+    **dict.fromkeys(_GENERATED, "generated folder"),
+}
+# A virtual environment of any name, and what tools mark as theirs (https://bford.info/cachedir/).
+_MARKS = {"pyvenv.cfg": "vendored folder", "CACHEDIR.TAG": "generated folder"}
+_LOCKS = (
+    *("*.lock", "*.lockfile", "*-lock.json", "*-lock.yaml", "packages.lock.json", "npm-shrinkwrap.json", "go.sum"),
+    *(".terraform.lock.hcl", "bun.lockb"),
+)
+_MINIFIED = tuple(f"*{mark}min.{ending}" for mark in ".-" for ending in ("js", "mjs", "cjs", "css"))
+_FILES = {
+    reason: re.compile("|".join(map(translate, patterns)))  # asked for every file that is wanted
+    for reason, patterns in {"lock file": _LOCKS, "minified file": _MINIFIED}.items()
+}
+_MAX_RULES_BYTES = 1_000_000
 
 
 @dataclass
@@ -29,39 +58,130 @@ class Config(DataConfig):
     source: str = "folder"
     path: str = ""
     """A folder, whose files are read at any depth, or one file; ~ is the home folder."""
-    unit: str = "file"
-    """What a document is: file, or function (Python's, methods included)."""
-    patterns: list[str] = field(default_factory=lambda: ["*.py"])
-    """Files to read, by name or by path below the folder, where * matches / too: ['*.js','src/*.ts']."""
+    languages: list[str] = field(default_factory=lambda: ["python"])
+    """Languages to read, by the names of sprig.data.languages: [python,c++]; [] reads all that it knows."""
+    patterns: list[str] = field(default_factory=list)
+    """If given, the files to read, in any language, by name or path, where * matches / too: ['*.js','src/*.ts']."""
+    gitignore: bool = True
+    """Whether to leave out what the .gitignore files in the folder and below name, as git does."""
     max_file_bytes: int = 1_000_000
     """Larger files are skipped: they are data or generated."""
-    max_line_length: int = 1000
-    """Files with a longer line, in characters, are skipped: they are minified or generated."""
 
 
 def documents(config: Config, skips: Skips) -> Iterator[Document]:
-    """Yield the documents below config.path, ordered by path; ValueError where there is no file."""
-    return documents_below(config, _PRUNED, skips)
+    """Yield the files below config.path, ordered by path; ValueError where there is no file.
 
-
-def documents_below(config: Config, pruned: Sequence[str], skips: Skips) -> Iterator[Document]:
-    """Do the work of `documents`, leaving out the folders whose name matches one of pruned."""
-    if config.unit not in ("file", "function"):
-        raise ValueError(f"data.unit={config.unit}: a document is a file or a function")
+    Hidden, vendored and generated folders, lock files and minified files are left out; a path that is one file is
+    read whatever it is.
+    """
+    wanted = selection(config.languages, config.patterns)
     root = _existing(config.path)
-    texts = _texts(root, config, pruned, skips)
-    if config.unit == "file":
-        return (Document(text, path, group=path) for path, text in texts)
-    return _functions(texts, skips)
+    if root.is_file():
+        return _licensed(_one(root, skips, config.max_file_bytes), root.parent)
+    files = files_below(root, wanted, tuple(_FOLDERS), skips, config.max_file_bytes, gitignore=config.gitignore)
+    return _licensed(_some(files, skips, f"data.path={config.path}: there is no file in it"), root)
 
 
-def _functions(texts: Iterator[tuple[str, str]], skips: Skips) -> Iterator[Document]:
-    with closing(functions_of(texts, skips)) as parsed:  # its processes end with this generator
-        for path, functions in parsed:
-            if not functions:
-                skips.add("file without functions", path)
-            for function in functions:
-                yield Document(function.text, f"{path}:{function.name}", group=path, header=function.header)
+def state(config: Config) -> Iterator[str]:
+    """The files below config.path with their sizes and times."""
+    root = _existing(config.path)
+    if root.is_file():
+        return state_below(root.parent, (root.name,))
+    return state_below(root, [path for path, _ in _walk(root, tuple(_FOLDERS), config.gitignore, Skips())])
+
+
+def state_below(root: Path, paths: Iterable[str]) -> Iterator[str]:
+    """A line for each file that differs once it was written anew, or is gone."""
+    yield str(root)
+    for path in paths:
+        try:
+            status = (root / path).lstat()
+        except OSError:
+            continue  # it vanished since it was found
+        yield f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def selection(languages: Sequence[str], patterns: Sequence[str]) -> Callable[[str], bool]:
+    """What tells by its path whether a file is to be read; ValueError for an unknown language."""
+    try:
+        names = chosen(languages)
+    except ValueError as error:
+        raise ValueError(f"data.languages: {error}") from None
+    if not patterns:
+        return lambda path: language_of(path) in names
+    return lambda path: any(_matches(path, pattern) for pattern in patterns)
+
+
+def files_below(
+    root: Path,
+    wanted: Callable[[str], bool],
+    pruned: Sequence[str],
+    skips: Skips,
+    max_file_bytes: int,
+    *,
+    gitignore: bool = False,
+) -> Iterator[tuple[str, str]]:
+    """Yield (path relative to root, text) of the files below root that are wanted, ordered by path.
+
+    Folders whose name matches one of pruned are not entered, whatever root is called. Opens nothing but folders and
+    regular files, never waits and follows no link; all that is not yielded is counted in skips.
+    """
+    for path, ignored in _walk(root, pruned, gitignore, skips):
+        try:
+            if not wanted(path):
+                raise Unfit("other file type")
+            if name_says := left_out_by_name(path):
+                raise Unfit(name_says)
+            if path in ignored:
+                raise Unfit("ignored by git")
+            text = read_source(root / path, max_file_bytes)
+        except Unfit as reason:
+            skips.add(str(reason), path)
+            continue
+        yield path, text
+
+
+def left_out_by_name(path: str) -> str:
+    """Why the file at path is left out, lock file or minified file, by its name; "" where it is not."""
+    name = posixpath.basename(path)
+    return next((reason for reason, pattern in _FILES.items() if pattern.match(name)), "")
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return fnmatchcase(path, pattern) or fnmatchcase(posixpath.basename(path), pattern)
+
+
+def _licensed(files: Iterator[tuple[str, str]], root: Path) -> Iterator[Document]:
+    licenses = LicenseFiles(lambda path: _text_or_none(root / path))
+    for path, text in files:
+        yield Document(text, path, group=path, language=language_of(path), license=licenses.of(path))
+
+
+def _text_or_none(path: Path) -> str | None:
+    try:
+        return read_source(path, 1_000_000)
+    except Unfit:
+        return None
+
+
+def _one(path: Path, skips: Skips, max_file_bytes: int) -> Iterator[tuple[str, str]]:
+    try:
+        path.name.encode()
+        yield path.name, read_source(path, max_file_bytes)
+    except UnicodeEncodeError:
+        skips.add("file name not UTF-8", _printable(path.name))
+    except Unfit as reason:
+        skips.add(str(reason), path.name)
+
+
+def _some(files: Iterator[tuple[str, str]], skips: Skips, complaint: str) -> Iterator[tuple[str, str]]:
+    """Hand files on; ValueError with the complaint where there was none, left out ones included."""
+    before, found = skips.counts.total(), False
+    for file in files:
+        found = True
+        yield file
+    if not found and skips.counts.total() == before:
+        raise ValueError(complaint)
 
 
 def _existing(path: str) -> Path:
@@ -82,57 +202,100 @@ def _existing(path: str) -> Path:
     return root
 
 
-def _texts(root: Path, config: Config, pruned: Sequence[str], skips: Skips) -> Iterator[tuple[str, str]]:
-    """Yield (relative path, text) of the files to read; a root that is a file need not match a pattern."""
-    named = root.is_file()
-    folder, start = (root.parent, root.name) if named else (root, "")
-    skipped_before, found = skips.counts.total(), False
-    for path in _walk(folder, start, pruned, skips):
-        found = True
-        if not named and not any(_matches(path, pattern) for pattern in config.patterns):
-            skips.add("other file type", path)
-            continue
-        try:
-            text = read_source(folder / path, config.max_file_bytes, config.max_line_length)
-        except Unfit as reason:
-            skips.add(str(reason), path)
-            continue
-        yield path, text
-    if not found and skips.counts.total() == skipped_before:
-        raise ValueError(f"data.path={config.path}: there is no file in it")
+@dataclass(frozen=True, slots=True)
+class _Ignored:
+    """What the .gitignore files from the root down to one folder leave out: `path in ignored`, a folder's with / .
 
-
-def _matches(path: str, pattern: str) -> bool:
-    return fnmatchcase(path, pattern) or fnmatchcase(posixpath.basename(path), pattern)
-
-
-def _walk(folder: Path, start: str, pruned: Sequence[str], skips: Skips) -> Iterator[str]:
-    """Yield the regular files at start and below as paths relative to folder, ordered as Path orders them.
-
-    Opens nothing but folders and follows no link: what is no regular file goes to skips.
+    Asked for a path only where none of the folders above it is ignored: git never looks into an ignored folder
+    (https://git-scm.com/docs/gitignore).
     """
-    pending = [start]
+
+    levels: tuple[tuple[str, list[tuple[re.Pattern[str], bool]]], ...] = ()
+    """Folder, and its rules as (pattern, whether it ignores), both from weak to strong."""
+
+    def __contains__(self, path: str) -> bool:
+        for folder, rules in reversed(self.levels):
+            below = path[len(folder) :]
+            for pattern, ignores in reversed(rules):
+                found = pattern.search(below)
+                if found and found.end() == len(below):  # or else it means a folder above, which was asked before
+                    return ignores
+        return False
+
+    def below(self, root: Path, path: str, names: Sequence[str]) -> "_Ignored":
+        """What is ignored in the folder at path, which has entries of these names."""
+        levels, sources = self.levels, [".gitignore"]
+        if ".git" in names:  # a repository of its own: rules from above do not reach into it
+            levels, sources = (), [".git/info/exclude", ".gitignore"]
+        rules = [] if not {".git", ".gitignore"} & set(names) else _rules(root / path / source for source in sources)
+        return _Ignored((*levels, (f"{path}/" if path else "", rules))) if rules else _Ignored(levels)
+
+
+def _rules(files: Iterator[Path]) -> list[tuple[re.Pattern[str], bool]]:
+    from pathspec import GitIgnoreSpec  # takes 50 ms, which --help need not wait for
+
+    rules = []
+    for file in files:
+        try:
+            text = read_bytes(file, _MAX_RULES_BYTES).removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
+        except Unfit:
+            continue
+        for line in text.split("\n"):
+            try:
+                patterns = GitIgnoreSpec.from_lines([_normal(line.removesuffix("\r"))], backend="simple").patterns
+            except (ValueError, re.error):  # git does not complain of such a line either: it matches nothing
+                continue
+            rules += [(rule.regex, rule.include) for rule in patterns if rule.regex and rule.include is not None]
+    return rules
+
+
+def _normal(line: str) -> str:
+    """Say the same of one path at a time, where pathspec's shortcuts and its foo/** mean all that is below a folder."""
+    line = line if line.endswith("\\ ") else line.rstrip(" ")
+    body = line.removesuffix("/")
+    if body.removeprefix("!") == "**" or body.endswith("/**"):
+        body += "/*"
+    if body.removeprefix("!") == "*" or body.endswith("/*"):
+        body = body[:-1] + "?*"
+    return body + line[len(line.removesuffix("/")) :]
+
+
+def _walk(root: Path, pruned: Sequence[str], gitignore: bool, skips: Skips) -> Iterator[tuple[str, _Ignored]]:
+    """Yield the regular files below root as paths relative to it, ordered as Path orders them, with what is ignored.
+
+    Opens nothing but folders (and their .gitignore) and follows no link: what is no regular file goes to skips.
+    """
+    pending = [("", _Ignored())]
     while pending:
-        path = pending.pop()
+        path, ignored = pending.pop()
         try:
             path.encode()
-            mode = (folder / path).lstat().st_mode
+            mode = (root / path).lstat().st_mode
             if stat.S_ISREG(mode):
-                yield path
+                yield path, ignored
             elif not stat.S_ISDIR(mode):
-                raise Unfit(_link(folder / path, folder) if stat.S_ISLNK(mode) else "not a regular file")
-            elif any(fnmatchcase(posixpath.basename(path), pattern) for pattern in pruned):
-                raise Unfit("hidden, vendored or generated folder")
+                raise Unfit(_link(root / path, root) if stat.S_ISLNK(mode) else "not a regular file")
             else:
-                names = sorted((child.name for child in (folder / path).iterdir()), reverse=True)
-                pending.extend(posixpath.join(path, name) for name in names)
+                name = posixpath.basename(path)
+                if path and (matching := [pattern for pattern in pruned if fnmatchcase(name, pattern)]):
+                    raise Unfit(_FOLDERS.get(matching[0], "folder left out by its name"))
+                if path and f"{path}/" in ignored:
+                    raise Unfit("folder ignored by git")
+                names = sorted((child.name for child in (root / path).iterdir()), reverse=True)
+                if path and (marks := _MARKS.keys() & set(names)):
+                    raise Unfit(_MARKS[min(marks)])
+                inside = ignored.below(root, path, names) if gitignore else ignored
+                pending.extend((posixpath.join(path, name), inside) for name in names)
         except UnicodeEncodeError:  # the bytes of the name that are not UTF-8 came as lone surrogates
-            printable = os.fsencode(path).decode("utf-8", "backslashreplace")
-            skips.add("file name not UTF-8", printable)
+            skips.add("file name not UTF-8", _printable(path))
         except OSError as error:
             skips.add(str(Unfit.because(error)), path)
         except Unfit as reason:
             skips.add(str(reason), path)
+
+
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _link(path: Path, folder: Path) -> str:

@@ -1,9 +1,10 @@
-"""The source `stdlib`: the functions of the running interpreter's own standard library.
+"""The source `stdlib`: the files of the running interpreter's own standard library.
 
-Where it stands: the first step of the way data takes. It is the source `folder` on a folder that every
+Where it stands: the first step of the way data takes. It is the walk of the source `folder` on a folder that every
 machine has: real code by many hands, and none to download.
 """
 
+import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sprig.data.sources import folder
 
 # Installed packages, tests (broken code on purpose among them), and what building the interpreter left there.
 _PRUNED = (".*", "__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test", "config-*")
+_MAX_FILE_BYTES = 1_000_000  # larger ones are tables
 
 
 @dataclass
@@ -22,13 +24,23 @@ class Config(DataConfig):
     """The standard library's code."""
 
     source: str = "stdlib"
-    unit: str = "function"
-    """What a document is: function (methods included), or file."""
 
 
 def documents(config: Config, skips: Skips) -> Iterator[Document]:
-    """Yield the standard library's documents, ordered by path; ValueError where it has no source files."""
-    root = sysconfig.get_path("stdlib")
-    if not Path(root).is_dir():
+    """Yield the standard library's files, ordered by path; ValueError where it has no source files."""
+    root = _root()
+    files = folder.files_below(root, folder.selection(["python"], []), _PRUNED, skips, _MAX_FILE_BYTES)
+    return (Document(text, path, group=path, language="python", license="PSF-2.0") for path, text in files)
+
+
+def state(config: Config) -> Iterator[str]:
+    """The interpreter's version: its library does not change without it."""
+    yield sys.version
+    yield str(_root())
+
+
+def _root() -> Path:
+    root = Path(sysconfig.get_path("stdlib"))
+    if not root.is_dir():
         raise ValueError(f"data=stdlib: this Python keeps no source files of its standard library in {root}")
-    return folder.documents_below(folder.Config(path=root, unit=config.unit), _PRUNED, skips)
+    return root

@@ -1,11 +1,13 @@
 """Keeps the run: checkpoints/best and checkpoints/last to use, checkpoints/last.ckpt to go on from."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 
 from sprig.model.transformer import Transformer
 from sprig.training.module import LanguageModelling
@@ -20,13 +22,13 @@ class Checkpoints(L.Callback):
         save: Callable[[Path, Transformer, dict[str, Any]], None],
         monitor: str,
         mode: str,
-        data: dict[str, str],
+        identity: dict[str, Any],
     ) -> None:
         """monitor is the metric by which "best" is decided, mode "min" or "max" says which way.
 
-        data identifies what is trained and measured on: a run goes on with the same and with nothing else.
+        identity says in JSON's types what is trained, and on what: a run goes on with the same and with nothing else.
         """
-        self.data = data
+        self.identity = {name: json.dumps(value, sort_keys=True) for name, value in identity.items()}
         self.directory, self.save, self.monitor, self.mode = directory, save, monitor, mode
         self.best: float | None = None
         self.best_step: int | None = None
@@ -34,17 +36,31 @@ class Checkpoints(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know of the best so far."""
-        return {"best": self.best, "best_step": self.best_step, "data": self.data}
+        return {"best": self.best, "best_step": self.best_step, "identity": self.identity}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up again; ValueError if the data is other than it was: what was trained on could be held out now."""
-        changed = [name for name, value in self.data.items() if state_dict["data"].get(name) != value]
+        """Take it up again."""
+        self.best, self.best_step = state_dict["best"], state_dict["best_step"]
+
+    def check_resumable(self, path: Path) -> None:
+        """ValueError, in two lines at most, for a file that is no state of a run, or of a run that was another.
+
+        With other data, what was trained on could be held out now; other settings would be overruled by the state.
+        """
+        try:
+            kept = torch.load(path, weights_only=True, mmap=True, map_location="cpu")["callbacks"][self.state_key]
+            identity = dict(kept["identity"])
+        except Exception as error:  # of zip files, of unpickling, of what is in them: too many kinds to name
+            raise ValueError(
+                f"{path} is damaged, or no state of a run of Sprig's ({type(error).__name__}).\n"
+                f"What it had learnt may still be in {path.parent / 'best'} and {path.parent / 'last'}."
+            ) from error
+        changed = [name for name, value in self.identity.items() if identity.get(name) != value]
         if changed:
             raise ValueError(
-                f"The data is not what this run was trained on (changed: {', '.join(changed)}), so it cannot go on: "
-                f"restore the data and its settings, or start a new run."
+                f"This is not what the run was trained on and with (changed: {', '.join(changed)}), so it cannot go "
+                f"on: restore the data and the settings, or start a new run."
             )
-        self.best, self.best_step = state_dict["best"], state_dict["best_step"]
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save the newest state, and the best if it is."""

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: finish the step, save, stop."""
 
+import os
 import signal
 from types import FrameType
 from typing import Any
@@ -31,6 +32,8 @@ class Interruption(L.Callback):
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
+        # Not print: the signal may have come in the middle of one.
+        os.write(2, b"\nThe step or the validation is finished first, then all is saved. Once more ends at once.\n")
         self._restore()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:

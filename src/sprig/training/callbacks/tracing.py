@@ -20,18 +20,18 @@ class Tracing(L.Callback):
         """Since the start of training, as of the last validation or save; earlier parts of a resumed run included."""
         self.validation_seconds = 0.0
         """Spent in all validations so far."""
-        self._start = 0.0
+        self._start: float | None = None
         self._validation_start = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock, where an earlier part of the run left it."""
-        self._start = time.perf_counter() - self.seconds
+        self._run_clock()
         # A run that was killed between the two has traced an epoch that its checkpoint does not know.
         self.trace.epochs[:] = [epoch for epoch in self.trace.epochs if epoch.step <= trainer.global_step]
 
     def state_dict(self) -> dict[str, Any]:
         """The clocks; before training there is nothing to keep."""
-        self.seconds = time.perf_counter() - self._start
+        self._run_clock()
         return {"seconds": self.seconds, "validation_seconds": self.validation_seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -39,14 +39,14 @@ class Tracing(L.Callback):
         self.seconds, self.validation_seconds = state_dict["seconds"], state_dict["validation_seconds"]
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock of the validation."""
+        """Start the clock of the validation, which may be all that a run goes on with."""
+        self._run_clock()
         self._validation_start = time.perf_counter()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Record the figures of this validation."""
-        now = time.perf_counter()
-        self.validation_seconds += now - self._validation_start
-        self.seconds = now - self._start
+        self.validation_seconds += time.perf_counter() - self._validation_start
+        self._run_clock()
         assert isinstance(pl_module, LanguageModelling)
         metrics = {
             name: value.item()
@@ -64,3 +64,10 @@ class Tracing(L.Callback):
         epoch.observation = observe(self.trace.epochs)
         if trainer.is_global_zero:
             self.trace.save(self.path)
+
+    def _run_clock(self) -> None:
+        """Start the clock if it stands, and read it."""
+        now = time.perf_counter()
+        if self._start is None:
+            self._start = now - self.seconds
+        self.seconds = now - self._start

@@ -55,6 +55,11 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
         yield Document(text, f"snippets:{concept.name}/{number}", text[:header], header, concept.name)
 
 
+def state(config: Config) -> Iterator[str]:
+    """Nothing but the settings: the library is part of the code."""
+    return iter(())
+
+
 def concept_of(name: str) -> "Concept":
     """The concept whose cases and reference a function is judged by; KeyError if there is none."""
     from sprig.data.sources.snippets.library import CONCEPTS

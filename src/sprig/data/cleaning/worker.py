@@ -1,0 +1,85 @@
+"""A program of its own: files in, cleaned documents out, as JSON lines; `sprig.data.cleaning.pool` runs it.
+
+It is a separate process because a hostile or generated file can make the parser take minutes and gigabytes, or
+overflow its stack: this one has a limit on its memory and can be killed. Nothing slow is imported.
+
+Standard input begins with a line of settings; the worker answers with an empty line, or with a string, the reason why
+it cannot work. Then each line is a file, the fields of its Document; the reply is a list of what it came to (documents,
+keys, signatures, redactions), or a string: the reason why nothing. Where memory or stack ran out, there is no reply:
+the process ends with the status EXHAUSTED.
+"""
+
+import base64
+import json
+import os
+import resource
+import sys
+from contextlib import suppress
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # run as a file: the package stands three folders above
+    sys.path[0] = str(Path(__file__).parents[3])
+
+from sprig.data.cleaning.cleaner import Cleaner
+from sprig.data.config import DataConfig
+from sprig.data.deduplication import text_key
+from sprig.data.documents import Document
+from sprig.data.near_duplicates import signature
+from sprig.data.reading import Unfit
+
+EXHAUSTED = 3
+
+
+def answer(cleaner: Cleaner, file: Document) -> list[Any] | str:
+    """What the file came to, as plain values: [[fields, key, signature] of each document], redactions by kind."""
+    try:
+        cleaned = cleaner.clean(file)
+    except Unfit as reason:
+        return str(reason)
+    signed = cleaner.config.near_duplicates is not None
+    documents = [
+        [
+            *astuple(document),
+            text_key(document.text),
+            base64.b64encode(signature(document.text)).decode() if signed else "",
+        ]
+        for document in cleaned.documents
+    ]
+    return [documents, cleaned.redacted]
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    settings = json.loads(sys.stdin.buffer.readline())
+    _limit(settings.pop("memory"))
+    try:
+        cleaner = Cleaner(DataConfig(**settings))
+    except ValueError as error:
+        _write(str(error))
+        return
+    _write(None)
+    try:
+        for request in sys.stdin.buffer:
+            _write(answer(cleaner, Document(*json.loads(request))))
+    except (MemoryError, RecursionError, SystemError):  # the last: CPython gh-106905
+        os._exit(EXHAUSTED)
+
+
+def _limit(memory: int) -> None:
+    """Take no more than so many bytes of address space than now, and leave no core file."""
+    with suppress(OSError, ValueError):  # not every system can set limits; the one on time holds there
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        most = memory + pages * resource.getpagesize()  # a library's allocator has reserved a gigabyte
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _write(reply: Any) -> None:
+    sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

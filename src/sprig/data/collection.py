@@ -1,0 +1,116 @@
+"""A source -> its distinct, clean documents on disk: read, cleaned, de-duplicated, and every one left out counted.
+
+Where it stands: the first half of the way data takes, before anything is split or learnt. Documents are written as they
+come; what is kept in memory of each is its key, its group and its place, so that the size of a corpus does not matter.
+"""
+
+import random
+import time
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprig.data import sources
+from sprig.data.cleaning.pool import cleaned
+from sprig.data.config import DataConfig
+from sprig.data.deduplication import first_of_each
+from sprig.data.documents import Document, Skips
+from sprig.data.near_duplicates import clusters
+from sprig.data.store import Documents, StoreWriter
+from sprig.trace.records import Funnel
+
+_KEY = 32  # bytes of a SHA-256
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The documents that are left of a source."""
+
+    documents: Documents
+    keys: NDArray[np.uint8]
+    """(N, 32) equal for exact duplicates, of which there are none left."""
+    groups: list[str]
+    """(N,) documents of one group never stand on both sides of the split."""
+    funnel: Funnel
+    """What came in and what was left out; what becomes of the rest is added to it later."""
+
+
+def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
+    """Read the source that config names into directory; ValueError if fewer than least documents are left.
+
+    Two is what both sides of a split need.
+    """
+    start = time.perf_counter()
+    skips, redacted, funnel = Skips(), Counter[str](), Funnel()
+    keys, sizes, groups, licenses = bytearray(), array("q"), list[str](), list[str]()
+    names: dict[str, str] = {}  # one string for all documents of a group
+    files = _counted(sources.load(config.source).documents(config, skips), funnel)
+    signatures = directory / "signatures"
+    with (
+        closing(cleaned(files, config, skips, redacted)) as candidates,  # its processes end with it
+        StoreWriter(directory / "documents.jsonl") as store,
+        signatures.open("wb") as signature_file,
+    ):
+        for candidate in candidates:
+            document = candidate.document
+            store.append(document)
+            keys += bytes.fromhex(candidate.key)
+            signature_file.write(candidate.signature)
+            sizes.append(len(document.text.encode()))
+            groups.append(names.setdefault(document.group, document.group))
+            licenses.append(names.setdefault(document.license, document.license))
+    all_keys = np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, _KEY)
+    kept = first_of_each(all_keys)
+    skips.add("exact duplicate", "", int((~kept).sum()))
+    if config.near_duplicates is not None and len(kept):
+        signed = np.memmap(signatures, np.uint32, "r").reshape(len(kept), -1)
+        alone = clusters(signed, config.near_duplicates) == np.arange(len(kept))
+        skips.add("near duplicate", "", int((kept & ~alone).sum()))
+        kept &= alone
+    signatures.unlink()
+    numbers = np.flatnonzero(kept)
+    if len(numbers) < least:
+        raise ValueError(_too_few(Documents(directory / "documents.jsonl", numbers), skips))
+    if config.limit is not None and config.limit < len(numbers):
+        skips.add("over data.limit", "", len(numbers) - config.limit)
+        numbers = numbers[sorted(random.Random(config.seed).sample(range(len(numbers)), config.limit))]
+
+    funnel.dropped = {reason: count for reason, count in skips.counts.most_common() if count}
+    funnel.redacted = dict(redacted.most_common())
+    funnel.kept_documents = len(numbers)
+    funnel.kept_bytes = int(np.frombuffer(sizes, dtype=np.int64)[numbers].sum())
+    funnel.licenses = dict(Counter(licenses[number] or "unknown" for number in numbers).most_common())
+    funnel.seconds = time.perf_counter() - start
+    return Collection(
+        Documents(directory / "documents.jsonl", numbers),
+        all_keys[numbers],
+        [groups[number] for number in numbers],
+        funnel,
+    )
+
+
+def _counted(files: Iterable[Document], funnel: Funnel) -> Iterator[Document]:
+    for file in files:
+        funnel.documents += 1
+        funnel.bytes += len(file.text.encode("utf-8", "surrogatepass"))
+        yield file
+
+
+def _too_few(documents: Documents, skips: Skips) -> str:
+    copies = skips.counts["exact duplicate"]
+    if len(documents) and copies:
+        return f"All {copies + 1} documents are the same ({documents[0].path}): there is nothing to learn from them."
+    reasons = ", ".join(
+        f"{count} {reason}" + (f" ({skips.examples[reason]})" if skips.examples[reason] else "")
+        for reason, count in skips.counts.most_common()
+        if count
+    )
+    return (
+        f"{'One document is' if documents else 'No document is'} left of the source. Left out: {reasons or 'nothing'}."
+    )

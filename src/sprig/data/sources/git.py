@@ -1,0 +1,288 @@
+"""The source `git`: the files that git repositories track, at a revision.
+
+Where it stands: the first step of the way data takes. It reads the object store, never a checkout, and chooses among
+the files as the source `folder` does. What a repository's own configuration names (monitors, filters, hooks, remotes)
+is not run: the code of strangers is data here.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sprig.data.cleaning.licenses import LicenseFiles
+from sprig.data.config import DataConfig
+from sprig.data.documents import Document, Skips
+from sprig.data.languages import language_of
+from sprig.data.reading import Unfit, source_text
+from sprig.data.sources.folder import VENDORED, left_out_by_name, selection
+
+_SAFE = ("-c", "core.fsmonitor=", "-c", "protocol.allow=never", "--no-optional-locks", "--no-pager")
+_KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "SUDO_UID")  # the last three say whose repositories git trusts
+_SECONDS = 60  # for finding a revision: a configuration may include a pipe
+_MAX_LICENSE_BYTES = 1_000_000
+
+
+@dataclass
+class Config(DataConfig):
+    """Code in repositories, as it was committed."""
+
+    source: str = "git"
+    paths: list[str] = field(default_factory=list)
+    """Repositories on this machine, bare ones included: [~/code/project,~/code/other.git]."""
+    revision: str = "HEAD"
+    """The branch, tag or commit whose files are read, in each of them."""
+    languages: list[str] = field(default_factory=lambda: ["python"])
+    """Languages to read, by the names of sprig.data.languages: [python,c++]; [] reads all that it knows."""
+    patterns: list[str] = field(default_factory=list)
+    """If given, the files to read, in any language, by name or path, where * matches / too: ['*.js','src/*.ts']."""
+    max_file_bytes: int = 1_000_000
+    """Larger files are skipped: they are data or generated."""
+
+
+def documents(config: Config, skips: Skips) -> Iterator[Document]:
+    """Yield the files of each repository of config.paths, ordered by path; ValueError where there is none to read.
+
+    The group is the repository's name where there are several, so that none stands on both sides of the split. A
+    single group could not be split: of one repository, each file is its own.
+    Left out are files in vendored folders, lock files and minified files, as in the source `folder`; not what is
+    hidden or named like a build, since what is tracked was written.
+    """
+    wanted = selection(config.languages, config.patterns)
+    paths: object = config.paths
+    if not isinstance(paths, list) or not paths:
+        raise ValueError("data=git needs a list of the repositories to read: data.paths=[~/code/project]")
+    repositories = [_open(path, config.revision) for path in config.paths]
+    twice = [path for path, count in Counter(repository.path for repository in repositories).items() if count > 1]
+    if twice:
+        raise ValueError(f"data.paths: {twice[0]} is given twice")
+    return _documents(repositories, config, wanted, skips)
+
+
+def state(config: Config) -> Iterator[str]:
+    """The commits that are read."""
+    for path in config.paths:
+        repository = _open(path, config.revision)
+        yield f"{repository.path} {repository.commit}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A repository with the commit that is read of it."""
+
+    path: Path
+    commit: str
+
+    @property
+    def name(self) -> str:
+        """What it is called: "sprig" for ~/code/sprig, ~/code/sprig/.git and ~/code/sprig.git."""
+        folder = self.path.parent if self.path.name == ".git" else self.path
+        return _printable(folder.name.removesuffix(".git") or str(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of `git ls-tree -l`."""
+
+    path: str
+    mode: str
+    object: str
+    size: int | None
+    """In bytes; None where it has none, or where the object is not there."""
+
+
+def _documents(
+    repositories: Sequence[_Repository], config: Config, wanted: Callable[[str], bool], skips: Skips
+) -> Iterator[Document]:
+    several = len(repositories) > 1
+    shared = len({repository.name for repository in repositories}) < len(repositories)
+    for repository, given in zip(repositories, config.paths, strict=True):
+        name = _printable(str(repository.path)) if shared else repository.name
+        prefix = f"{name}/" if several else ""
+        entries = _entries(repository)
+        if not entries:
+            raise ValueError(f"data.paths: {given} has no file at {config.revision}")
+        with closing(_Objects(repository)) as objects:
+            licenses = LicenseFiles(_license_reader(entries, objects))
+            for entry in entries:
+                try:
+                    text = _text(entry, objects, config.max_file_bytes, wanted)
+                except Unfit as reason:
+                    skips.add(str(reason), prefix + _printable(entry.path))
+                    continue
+                path = prefix + entry.path
+                yield Document(
+                    text,
+                    path,
+                    group=name if several else path,
+                    language=language_of(path),
+                    license=licenses.of(entry.path),
+                )
+
+
+def _text(entry: _Entry, objects: "_Objects", max_bytes: int, wanted: Callable[[str], bool]) -> str:
+    if _printable(entry.path) != entry.path:
+        raise Unfit("file name not UTF-8")
+    if not entry.mode.startswith("100"):
+        raise Unfit({"120000": "symbolic link", "160000": "submodule"}.get(entry.mode, "not a regular file"))
+    if not wanted(entry.path):
+        raise Unfit("other file type")
+    if not set(VENDORED).isdisjoint(entry.path.split("/")[:-1]):
+        raise Unfit("file in a vendored folder")
+    if name_says := left_out_by_name(entry.path):
+        raise Unfit(name_says)
+    if entry.size is not None and entry.size > max_bytes:
+        raise Unfit.over(max_bytes)
+    data = None if entry.size is None else objects.read(entry.object)
+    if data is None:
+        raise Unfit("object missing or damaged")
+    return source_text(data, entry.path)
+
+
+def _license_reader(entries: Sequence[_Entry], objects: "_Objects") -> Callable[[str], str | None]:
+    files = {entry.path: entry for entry in entries if entry.mode.startswith("100")}
+
+    def read(path: str) -> str | None:
+        entry = files.get(path)
+        try:
+            return _text(entry, objects, _MAX_LICENSE_BYTES, lambda _: True) if entry else None
+        except Unfit:
+            return None
+
+    return read
+
+
+def _open(path: str, revision: str) -> _Repository:
+    """The repository at path, the folder itself and none above it; ValueError where git does not read it."""
+    try:
+        root = Path(path).expanduser().resolve(strict=True)
+        if not root.is_dir():
+            raise NotADirectoryError(0, "Not a directory")
+    except FileNotFoundError:
+        raise ValueError(f"data.paths: {path}: there is no such folder") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, ~ of an unknown user, a NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"data.paths: {path!r}: it cannot be read ({reason})") from None
+    if not revision or revision.startswith("-") or not revision.isprintable():
+        raise ValueError(f"data.revision={revision!r} is no name of a commit")
+    answer = _run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", seconds=_SECONDS)
+    complaint = answer.stderr.decode(errors="replace")
+    if fix := re.search(r"git config --global --add safe\.directory .+", complaint):
+        raise ValueError(f"data.paths: {path} belongs to another user. To read it all the same: {fix[0]}")
+    if "not a git repository" in complaint:
+        raise ValueError(f"data.paths: {path} is no git repository (data=folder reads any folder)")
+    commit = answer.stdout.decode(errors="replace").strip()
+    if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
+        return _Repository(root, commit)
+    raise ValueError(_because(f"data.revision={revision}: {path} has no such commit", complaint))
+
+
+def _entries(repository: _Repository) -> list[_Entry]:
+    """All that the commit tracks, ordered as Path orders it; objects are asked for nothing but their size."""
+    answer = _run(repository.path, "ls-tree", "-r", "-l", "-z", "--full-tree", repository.commit)
+    complaint = answer.stderr.decode(errors="replace")
+    if answer.returncode and "promisor remote" in complaint:
+        raise ValueError(
+            f"data.paths: {repository.path} is a partial clone, and nothing is fetched here: clone it in full"
+        )
+    if answer.returncode:
+        raise ValueError(_because(f"data.paths: git cannot list {repository.path}", complaint))
+    entries = []
+    for line in answer.stdout.split(b"\0")[:-1]:
+        about, path = line.split(b"\t", 1)
+        mode, _, name, size = about.decode().split()
+        number = int(size) if size.isdigit() else None
+        entries.append(_Entry(path.decode("utf-8", "surrogateescape"), mode, name, number))
+    return sorted(entries, key=lambda entry: entry.path.split("/"))
+
+
+class _Objects:
+    """The contents of a repository's objects, from one `git cat-file --batch` that runs until close()."""
+
+    def __init__(self, repository: _Repository) -> None:
+        self._path = repository.path
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of the blob of that name; None where it is missing or damaged."""
+        process = self._process = self._process or self._start()
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(BrokenPipeError):  # it ended meanwhile, and there is no answer
+            process.stdin.write(name.encode() + b"\n")
+            process.stdin.flush()
+        header = process.stdout.readline()
+        if header.endswith(b" missing\n"):
+            return None
+        if header.endswith(b"\n"):
+            _, kind, size = header.split()
+            data = process.stdout.read(int(size) + 1)
+            if len(data) == int(size) + 1:
+                return data[:-1] if kind == b"blob" else None
+        self.close()  # a damaged object ends it, and the next one begins anew
+        return None
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        with suppress(BrokenPipeError):  # closing writes what is left
+            self._process.stdin.close()
+        self._process = None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  git, with arguments of ours
+            _command(self._path, "cat-file", "--batch"),
+            env=_environment(self._path),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the run, which then closes its readers
+        )
+
+
+def _run(path: Path, *arguments: str, seconds: float | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = _command(path, *arguments)
+    try:
+        return subprocess.run(  # noqa: S603  git, with arguments of ours
+            command, env=_environment(path), stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"data.paths: git does not answer for {path} within {seconds} s") from None
+
+
+def _command(path: Path, *arguments: str) -> list[str]:
+    git = shutil.which("git")
+    if git is None:
+        raise ValueError("data=git needs git, and there is none on the PATH")
+    return [git, *_SAFE, "-C", str(path), *arguments]
+
+
+def _environment(path: Path) -> dict[str, str]:
+    return {
+        **{name: os.environ[name] for name in _KEPT if name in os.environ},
+        "LC_ALL": "C",
+        "GIT_CEILING_DIRECTORIES": str(path.parent),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ALLOW_PROTOCOL": "none",  # stronger than protocol.*.allow, which a repository can set for itself
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+
+
+def _because(what: str, complaint: str) -> str:
+    lines = [line for line in complaint.splitlines() if line.startswith(("fatal: ", "error: "))]
+    return f"{what} ({lines[0].partition(': ')[2]})" if lines else what
+
+
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

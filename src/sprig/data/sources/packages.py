@@ -1,0 +1,196 @@
+"""The source `packages`: the Python files of the packages that are installed in an environment.
+
+Where it stands: the first step of the way data takes. What belongs to which package is read from the records that the
+installer has left (PEP 376), so that each file comes with its package as its group and with the package's licence.
+"""
+
+import csv
+import json
+import posixpath
+import re
+import stat
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from email.message import Message
+from functools import lru_cache
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from typing import cast
+
+from sprig.data.cleaning.licenses import of_metadata
+from sprig.data.config import DataConfig
+from sprig.data.documents import Document, Skips
+from sprig.data.reading import Unfit, read_source
+
+_BELOW_A_ROOT = ("lib/python*/site-packages", "lib64/python*/site-packages", "lib/python*/dist-packages")
+_BELOW_A_ROOT_OF_WINDOWS = ("Lib/site-packages",)
+
+
+@dataclass
+class Config(DataConfig):
+    """Packages that somebody has chosen to install."""
+
+    source: str = "packages"
+    environment: str = ""
+    """A virtual environment (~/project/.venv) or its site-packages; empty: that of the running interpreter."""
+    include: list[str] = field(default_factory=list)
+    """Packages by the names they are installed by, in any spelling ("PyYAML"); empty means all."""
+    exclude: list[str] = field(default_factory=list)
+    """Packages to leave out."""
+    max_file_bytes: int = 1_000_000
+    """Larger files are skipped: they are data or generated."""
+
+
+def documents(config: Config, skips: Skips) -> Iterator[Document]:
+    """Yield the packages' files ordered by package and path ("click/click/core.py").
+
+    Packages installed in editable mode stand elsewhere and are counted as left out; so are those without a record.
+    ValueError where nothing is installed, or not what config names.
+    """
+    chosen = list(_chosen(config, skips))
+    return _documents(chosen, config.max_file_bytes, skips)
+
+
+def state(config: Config) -> Iterator[str]:
+    """The packages with their versions, and their files with sizes and times."""
+    skips = Skips()
+    for name, distribution in _chosen(config, skips):
+        yield f"{name} {distribution.version}"
+        for path, file in _files(name, distribution, skips):
+            status = file.lstat()
+            yield f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def _documents(chosen: list[tuple[str, Distribution]], max_file_bytes: int, skips: Skips) -> Iterator[Document]:
+    for name, distribution in chosen:
+        license = of_metadata(cast(Message, distribution.metadata))
+        for path, file in _files(name, distribution, skips):
+            try:
+                text = read_source(file, max_file_bytes)
+            except Unfit as reason:
+                skips.add(str(reason), path)
+                continue
+            yield Document(text, path, group=name, language="python", license=license)
+
+
+def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, Distribution]]:
+    """The distributions that config names, with their normalised names, in the order of these."""
+    folders = _site_packages(config.environment)
+    named: dict[str, Distribution] = {}
+    for distribution in sorted(distributions(path=folders), key=_identity):
+        name = _normalised(_name(distribution))
+        if not name:
+            skips.add("package without a name", _location(distribution))
+        elif name in named:
+            skips.add("package installed twice", name)
+        else:
+            named[name] = distribution
+    if not named:
+        raise ValueError(f"data.environment={config.environment}: no package is installed in {', '.join(folders)}")
+    include, exclude = (_known(getattr(config, key), named, key) for key in ("include", "exclude"))
+    names = sorted((include or set(named)) - exclude)
+    if not names:
+        raise ValueError("data.exclude leaves out all the packages that data.include names.")
+    return ((name, named[name]) for name in names)
+
+
+def _site_packages(environment: str) -> list[str]:
+    """The folders of environment that packages are installed in, as absolute paths."""
+    if not environment:
+        return list(dict.fromkeys(str(Path(sysconfig.get_path(key)).resolve()) for key in ("purelib", "platlib")))
+    try:
+        root = Path(environment).expanduser().resolve(strict=True)
+        if any(child.name.endswith((".dist-info", ".egg-info")) for child in root.iterdir()):
+            return [str(root)]
+        below = [folder for pattern in (*_BELOW_A_ROOT, *_BELOW_A_ROOT_OF_WINDOWS) for folder in root.glob(pattern)]
+    except FileNotFoundError:
+        raise ValueError(f"data.environment={environment}: there is no such folder") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, or ~ of an unknown user
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"data.environment={environment}: it cannot be read ({reason})") from None
+    if not below:
+        raise ValueError(f"data.environment={environment}: it is no environment, no package is installed in it")
+    return sorted({str(folder.resolve()) for folder in below})
+
+
+def _known(names: Iterable[str], installed: Iterable[str], key: str) -> set[str]:
+    for name in names:
+        if _normalised(name) not in installed:
+            nearest = get_close_matches(_normalised(name), installed, n=1, cutoff=0.0)[0]
+            raise ValueError(f"data.{key}: no package {name!r} is installed; did you mean {nearest!r}?")
+    return set(map(_normalised, names))
+
+
+def _normalised(name: str) -> str:
+    """One spelling for all that mean the same package (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _name(distribution: Distribution) -> str:
+    return distribution.metadata["Name"] or ""  # of a package that was removed by half, there is none
+
+
+def _identity(distribution: Distribution) -> tuple[str, str, str]:
+    """What orders distributions, those of one name included, whatever the order on disk."""
+    return _normalised(_name(distribution)), distribution.metadata["Version"] or "", _location(distribution)
+
+
+def _location(distribution: Distribution) -> str:
+    """The folder with the installer's records."""
+    return str(getattr(distribution, "_path", ""))
+
+
+def _files(name: str, distribution: Distribution, skips: Skips) -> Iterator[tuple[str, Path]]:
+    """Yield ("click/click/core.py", where it is) for the package's files in the order of their paths.
+
+    A record is a text that anybody may have written: what it names outside the environment is left out.
+    """
+    try:
+        if _is_editable(distribution):
+            raise Unfit("package in editable mode")
+        record = distribution.files
+        if record is None:
+            raise Unfit("package without a record of its files")
+        paths = sorted({posixpath.normpath(path) for path in record if path.suffix == ".py"})
+        if not paths:
+            raise Unfit("package without Python files")
+    except (csv.Error, ValueError, TypeError, OSError):
+        skips.add("package with a damaged record", name)
+        return
+    except Unfit as reason:
+        skips.add(str(reason), name)
+        return
+    root = Path(str(distribution.locate_file("")))
+    for path in paths:
+        shown = f"{name}/{path}"
+        try:
+            shown.encode()
+            if not _stands_below(posixpath.dirname(path), root):
+                raise Unfit("file outside the environment")
+            file = root / path
+            if stat.S_ISLNK(file.lstat().st_mode):
+                raise Unfit("link")
+        except UnicodeEncodeError:
+            skips.add("file name not UTF-8", name)
+        except FileNotFoundError:
+            skips.add("file that is not there any more", shown)
+        except (OSError, ValueError):  # ValueError: a NUL in the path
+            skips.add("unreadable", shown)
+        except Unfit as reason:
+            skips.add(str(reason), shown)
+        else:
+            yield shown, file
+
+
+@lru_cache(maxsize=1000)
+def _stands_below(folder: str, root: Path) -> bool:
+    """Whether root / folder is really below root, links on the way followed; a package's files share their folders."""
+    return (root / folder).resolve().is_relative_to(root.resolve())
+
+
+def _is_editable(distribution: Distribution) -> bool:
+    """Whether only a pointer to the package is installed (PEP 610)."""
+    origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+    return isinstance(origin, dict) and bool((origin.get("dir_info") or {}).get("editable"))

@@ -1,0 +1,171 @@
+"""Files become documents, in order, whatever one of them does to the process that cleans it."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sprig.data.cleaning import worker
+from sprig.data.cleaning.pool import Candidate, cleaned
+from sprig.data.config import DataConfig
+from sprig.data.documents import Document, Skips
+
+GOOD = "def f(x):\n    return x\n"
+DENSE = ("f(a, b) + g[c]; " * 60 + "\n") * 2000  # takes about 6 s
+FUNCTIONS = DataConfig(unit="function")
+
+
+def functions_of(files: Iterable[tuple[str, str]], skips: Skips, **limits: Any) -> Generator[Candidate, None, None]:
+    """The candidates that the functions of files come to."""
+    documents = (Document(text, path, path, language="python") for path, text in files)
+    return cleaned(documents, FUNCTIONS, skips, Counter(), workers=2, **limits)
+
+
+def paths(candidates: Iterable[Candidate]) -> list[str]:
+    return [candidate.document.path.partition(":")[0] for candidate in candidates]
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """All worker processes that the test starts."""
+    started = []
+    popen = subprocess.Popen
+
+    def recorded(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", recorded)
+    return started
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("print 'Python 2'", "not Python 3 syntax", id="Python 2"),
+        pytest.param("def f(:", "not Python 3 syntax", id="an error"),
+        pytest.param("x = 1\0", "not Python 3 syntax", id="NUL"),
+        pytest.param("s = '\ud800'", "not Python 3 syntax", id="a lone surrogate"),
+        pytest.param("x = " + "1" * 5000, "not Python 3 syntax", id="5,000 digits"),
+        pytest.param("x = " + "(" * 300 + ")" * 300, "not Python 3 syntax", id="300 parentheses"),
+        pytest.param("x = " + "-" * 10**5 + "1", "too large or too deeply nested to parse", id="signs"),
+        pytest.param("x = 1" + " + 1" * 10**5, "too large or too deeply nested to parse", id="a long sum"),
+        pytest.param("if a: 0\n" + "elif a: 0\n" * 5000, "too large or too deeply nested to parse", id="a long elif"),
+        pytest.param("x = [" + "0,\n" * 300_000 + "]", "too large or too deeply nested to parse", id="much memory"),
+    ],
+)
+def test_a_text_that_does_not_parse_is_counted_and_the_others_go_on(text: str, reason: str) -> None:
+    skips = Skips()
+    files = [("a.py", GOOD), ("bad.py", text), ("b.py", GOOD), ("c.py", GOOD)]
+    start = time.monotonic()
+    parsed = list(functions_of(files, skips, memory=128 << 20))
+    assert time.monotonic() - start < 5
+    assert paths(parsed) == ["a.py", "b.py", "c.py"]
+    assert {(each.document.text, each.document.header) for each in parsed} == {(GOOD.rstrip(), 9)}
+    assert (skips.counts, skips.examples) == ({reason: 1}, {reason: "bad.py"})
+
+
+def test_a_parse_that_takes_too_long_is_killed_and_the_others_go_on() -> None:
+    skips = Skips()
+    start = time.monotonic()
+    parsed = list(functions_of([("slow.py", DENSE), ("a.py", GOOD), ("b.py", GOOD)], skips, seconds=0.5))
+    assert time.monotonic() - start < 3
+    assert paths(parsed) == ["a.py", "b.py"]
+    assert skips.counts == {"takes over 0.5 s to clean": 1}
+
+
+def test_a_slow_consumer_does_not_use_up_the_time_of_a_text(
+    processes: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("sprig.data.cleaning.pool.time", SimpleNamespace(monotonic=lambda: now))
+    large = "".join(f"def f{i}(): pass\n" for i in range(5000))  # the reply is larger than what a pipe holds
+    skips = Skips()
+    parsed = functions_of([("a.py", GOOD), ("b.py", large)], skips)
+    next(parsed)
+    select.select([processes[1].stdout], [], [])
+    now = 1e6
+    assert paths(parsed) == ["b.py"] * 5000
+    assert not skips.counts
+
+
+def test_files_keep_their_order_and_those_without_functions_are_counted() -> None:
+    files = [(f"{i}.py", "x = 1\n" + GOOD * (i * 37 % 50)) for i in range(50)]
+    skips = Skips()
+    assert paths(functions_of(files, skips)) == [f"{i}.py" for i in range(50) for _ in range(i * 37 % 50)]
+    assert skips.counts == {"file without functions": 1}
+
+
+def test_no_process_outlives_a_consumer_that_stops(processes: list[subprocess.Popen[bytes]]) -> None:
+    parsed = functions_of([("a.py", GOOD), ("slow.py", DENSE), ("b.py", GOOD)], Skips())
+    next(parsed)
+    start = time.monotonic()
+    parsed.close()
+    assert time.monotonic() - start < 1
+    assert [process.returncode for process in processes] == [-9, -9]
+
+
+def test_no_process_outlives_an_error_in_what_it_reads_from(processes: list[subprocess.Popen[bytes]]) -> None:
+    def files() -> Iterator[tuple[str, str]]:
+        yield "a.py", GOOD
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(functions_of(files(), Skips()))
+    assert [process.returncode for process in processes] == [-9]
+
+
+def test_a_worker_that_died_while_idle_costs_no_file(processes: list[subprocess.Popen[bytes]]) -> None:
+    skips = Skips()
+    parsed = functions_of([(path, GOOD) for path in "abcd"], skips)
+    next(parsed)
+    processes[0].kill()  # it has answered, and gets its next file after this one
+    processes[0].wait()
+    assert paths(parsed) == ["b", "c", "d"]
+    assert not skips.counts
+
+
+def test_a_worker_that_the_system_kills_costs_the_file_it_was_at(
+    processes: list[subprocess.Popen[bytes]],
+) -> None:
+    skips = Skips()
+    parsed = functions_of([("a.py", GOOD), ("slow.py", DENSE), ("b.py", GOOD), ("c.py", GOOD)], skips)
+    next(parsed)
+    processes[1].kill()
+    assert paths(parsed) == ["b.py", "c.py"]
+    assert skips.examples == {"too large or too deeply nested to parse": "slow.py"}
+
+
+@pytest.mark.parametrize(
+    "script", ["print('null', flush=True); 1 / 0", "print('null', flush=True); input(); input(); 1 / 0"]
+)
+def test_a_fault_of_the_worker_itself_is_counted_and_what_it_says_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], script: str
+) -> None:
+    (tmp_path / "worker.py").write_text(script)
+    monkeypatch.setattr(worker, "__file__", str(tmp_path / "worker.py"))
+    skips = Skips()
+    assert list(functions_of([("a.py", GOOD * 50_000)], skips)) == []  # more than a pipe holds
+    assert skips.counts == {"cleaning failed": 1}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_interrupt_from_the_keyboard_does_not_reach_the_workers(processes: list[subprocess.Popen[bytes]]) -> None:
+    parsed = functions_of([("a.py", GOOD), ("b.py", GOOD)], Skips())
+    next(parsed)
+    assert os.getpgrp() not in [os.getpgid(process.pid) for process in processes]
+    parsed.close()
+
+
+def test_a_python_that_does_not_start_is_an_error_not_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="status 1"):
+        list(functions_of([("a.py", GOOD)], Skips()))

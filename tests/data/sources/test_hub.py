@@ -1,0 +1,146 @@
+"""The source `hub` streams datasets of a folder without a network, and says in a line why one cannot be had."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"  # before anything of theirs is imported
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sprig.data.documents import Document, Skips
+from sprig.data.sources.hub import Config, documents, state
+
+CODE = "def f(x):\n    return x\n"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def write_parquet(path: Path, columns: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+
+
+def write_jsonl(path: Path, *rows: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def read(name: Path | str, **settings: object) -> tuple[list[Document], Skips]:
+    skips = Skips()
+    return list(documents(Config(name=str(name), **settings), skips)), skips
+
+
+def test_a_folder_of_parquet_files_is_a_dataset(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "data/train-0.parquet", {"content": [CODE, None, "x\r\n"], "n": [1, 2, 3]})
+    write_parquet(tmp_path / "data/test-0.parquet", {"content": ["y = 1"], "n": [1]})
+    found, skips = read(tmp_path)
+    assert found[0] == Document(CODE, f"{tmp_path}/train:1", group=f"{tmp_path}/train:1")
+    assert [document.text for document in found] == [CODE, "x\n"]
+    assert skips.examples == {"row without text": f"{tmp_path}/train:2"}
+    assert [document.text for document in read(tmp_path, split="test")[0]] == ["y = 1"]
+
+
+def test_a_folder_of_json_lines_is_a_dataset_with_columns(tmp_path: Path) -> None:
+    row = {"text": CODE, "repo": "me/it", "file": "src/a.py", "rights": "MIT", "lang": "Python", "stars": 7}
+    write_jsonl(tmp_path / "train.jsonl", row, row)
+    columns = {"path": "file", "group": "repo", "license": "rights", "language": "lang"}
+    settings = {f"{name}_column": column for name, column in columns.items()}
+    found, _ = read(tmp_path, text_column="text", **settings)
+    assert found == [Document(CODE, "src/a.py", group="me/it", language="python", license="MIT")] * 2
+
+
+def test_a_subset_is_one_of_the_configurations_that_the_dataset_describes(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", {"content": "a = 1"})
+    write_jsonl(tmp_path / "b.jsonl", {"content": "b = 1"})
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}.jsonl\n" for name in "ab")
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    assert [document.text for document in read(tmp_path, subset="b")[0]] == ["b = 1"]
+    with pytest.raises(ValueError, match=r"subset c: it cannot be read \(.*'c' not found.*\)$"):
+        read(tmp_path, subset="c")
+    with pytest.raises(ValueError, match=r"it cannot be read \(Config name is missing.*\)$"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("write", ["jsonl", "parquet"])
+def test_a_wrong_column_is_an_error(tmp_path: Path, write: str) -> None:
+    if write == "jsonl":
+        write_jsonl(tmp_path / "a.jsonl", {"contents": CODE, "id": 3})
+    else:
+        write_parquet(tmp_path / "a.parquet", {"contents": [CODE], "id": [3]})
+    with pytest.raises(ValueError, match=r"has no column 'content'; did you mean 'contents'\?$"):
+        read(tmp_path)
+    with pytest.raises(ValueError, match=r"the column 'id' has no text in it, but int\.$"):
+        read(tmp_path, text_column="id")
+
+
+def test_ten_documents_of_a_large_dataset_read_little_of_it(tmp_path: Path) -> None:
+    for number in range(20):
+        rows = [{"content": os.urandom(500).hex()} for _ in range(1000)]
+        write_jsonl(tmp_path / f"{number:02}.jsonl", *rows)
+    for number in range(5, 20):
+        (tmp_path / f"{number:02}.jsonl").write_text("this would end the run")
+    assert len(list(islice(documents(Config(name=str(tmp_path)), Skips()), 10))) == 10
+    with pytest.raises(ValueError, match="it cannot be read"):
+        read(tmp_path)
+
+
+DAMAGES = {
+    "JSON": ("a.jsonl", b'{"content": "x"'),
+    "Parquet": ("a.parquet", b"PAR1 not at all PAR1"),
+    "nothing": ("a.bin", b""),
+    "a script": (None, b"raise SystemExit('code of a stranger was run')"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_folder_that_is_no_dataset_is_an_error_of_one_line(tmp_path: Path, damage: str) -> None:
+    name, data = DAMAGES[damage]
+    (tmp_path / (name or f"{tmp_path.name}.py")).write_bytes(data)
+    with pytest.raises(ValueError, match=r"^data.name=.*, split train: it cannot be read \(.+\)$") as error:
+        read(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_name_is_needed() -> None:
+    with pytest.raises(ValueError, match=r"data=hub needs a dataset: data.name="):
+        documents(Config(), Skips())
+
+
+@pytest.mark.parametrize("ask", ["list(documents(config, Skips()))", "list(state(config))"])
+def test_what_the_network_says_is_one_line(ask: str, tmp_path: Path) -> None:
+    code = f"from sprig.data.sources.hub import *; config = Config(name='nobody/nothing'); {ask}"
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("ValueError")]
+    assert line.startswith("ValueError: data.name=nobody/nothing, split train: it cannot be read (")
+    assert result.stderr.rstrip().endswith(line)
+    assert "During handling" not in result.stderr
+
+
+def test_without_datasets_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ValueError, match=r"^Datasets of the Hub need .*: pip install 'sprig\[hub\]'$"):
+        documents(Config(name="x/y"), Skips())
+
+
+def test_the_state_is_that_of_the_files_or_the_commit(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", {"content": CODE})
+    config = Config(name=str(tmp_path))
+    before = list(state(config))
+    assert before == list(state(config))
+    os.utime(tmp_path / "a.jsonl", (0, 0))
+    assert before != list(state(config))
+    assert list(state(Config(name="x/y", revision="0f" * 20))) == ["0f" * 20]

@@ -1,0 +1,108 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sprig.data import corpus as corpus_module
+from sprig.data.corpus import Corpus, encode, encode_to, id_type
+from sprig.data.documents import Document
+from sprig.data.fill_in_the_middle import fill_in_the_middle
+from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, SMALLEST_VOCABULARY, CodeTokenizer
+
+BYTES = CodeTokenizer.train([], SMALLEST_VOCABULARY)
+TEXTS = ["def add(a, b):\n    return a + b\n", "naïve = 'ünïcode 🌱'\n", "<fim_prefix> is text\n", "x\n"]
+MIDDLE = CodeTokenizer.train(TEXTS * 50, 280, FILL_IN_THE_MIDDLE)
+
+
+def documents(texts: list[str], header: int = 0) -> list[Document]:
+    return [Document(text, str(n), str(n), header) for n, text in enumerate(texts)]
+
+
+def texts_of(corpus: Corpus, tokenizer: CodeTokenizer) -> list[str]:
+    ends = corpus.starts[1:]
+    assert (corpus.ids[ends - 1] == tokenizer.end_of_text).all()
+    return [tokenizer.decode(corpus.ids[a : b - 1].tolist()) for a, b in zip(corpus.starts[:-1], ends, strict=True)]
+
+
+@given(texts=st.lists(st.text(min_size=1), max_size=12), batch=st.integers(1, 5))
+def test_on_disk_and_in_memory_a_corpus_is_the_same_and_holds_every_text(texts, batch, tmp_path_factory):
+    place = tmp_path_factory.mktemp("corpus")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus_module, "_BATCH", batch)
+        written = encode_to(place, "train", documents(texts, header=1), BYTES)
+        kept = encode(documents(texts, header=1), BYTES)
+    assert texts_of(kept, BYTES) == texts
+    for part in ("ids", "starts", "headers"):
+        assert np.array_equal(getattr(written, part), getattr(kept, part))
+    assert sorted(path.name for path in place.iterdir()) == [f"train.{p}.npy" for p in ("headers", "ids", "starts")]
+
+
+def test_ids_take_as_many_bytes_as_the_vocabulary_needs():
+    assert (id_type(1 << 16), id_type((1 << 16) + 1)) == (np.uint16, np.uint32)
+
+
+def parts(ids: list[int]) -> tuple[str, str, str]:
+    """(prefix, middle, suffix) of a turned document, by either order of its parts."""
+    prefix, middle, suffix = map(MIDDLE.special_id, FILL_IN_THE_MIDDLE)
+    assert ids[0] == prefix and ids[-1] == MIDDLE.end_of_text
+    first, last = ids.index(suffix), ids.index(middle)
+    before, between, after = ids[1:first], ids[first + 1 : last], ids[last + 1 : -1]
+    return MIDDLE.decode(before), MIDDLE.decode(after), MIDDLE.decode(between)
+
+
+def test_a_turned_document_has_all_of_its_text_in_one_of_two_orders():
+    corpus = encode(documents(TEXTS * 20, header=1), MIDDLE)
+    turned = fill_in_the_middle(corpus, MIDDLE, 1.0, seed=0, epoch=0)
+    suffix_first = 0
+    for place, text in enumerate(TEXTS * 20):
+        prefix, middle, suffix = parts(turned.ids[turned.starts[place] : turned.starts[place + 1]].tolist())
+        assert prefix + middle + suffix == text
+        suffix_first += prefix == "" and turned.ids[turned.starts[place] + 1] == MIDDLE.special_id("<fim_suffix>")
+    assert 20 < suffix_first < 60  # of 80, and a few prefixes are empty by chance
+    assert not turned.headers.any()
+
+
+def test_cuts_fall_inside_of_words():
+    corpus = encode(documents(["abcdefgh"] * 200), MIDDLE)
+    turned = fill_in_the_middle(corpus, MIDDLE, 1.0, seed=0, epoch=0)
+    seen = {parts(turned.ids[a:b].tolist()) for a, b in zip(turned.starts[:-1], turned.starts[1:], strict=True)}
+    assert {len(prefix) for prefix, _, _ in seen} == set(range(9))
+
+
+def test_the_rate_is_kept_and_the_others_are_untouched():
+    corpus = encode(documents(TEXTS * 200), MIDDLE)
+    turned = fill_in_the_middle(corpus, MIDDLE, 0.3, seed=0, epoch=4)
+    prefix = MIDDLE.special_id("<fim_prefix>")
+    which = turned.ids[turned.starts[:-1]] == prefix
+    assert 0.25 < which.mean() < 0.35
+    assert [t for t, w in zip(texts_of(turned, MIDDLE), which, strict=True) if not w] == [
+        t for t, w in zip(TEXTS * 200, which, strict=True) if not w
+    ]
+    assert (turned.headers[~which] == corpus.headers[~which]).all()
+
+
+def test_a_rate_of_nothing_changes_nothing():
+    corpus = encode(documents(TEXTS), MIDDLE)
+    same = fill_in_the_middle(corpus, MIDDLE, 0.0, seed=0, epoch=0)
+    assert np.array_equal(same.ids, corpus.ids) and np.array_equal(same.starts, corpus.starts)
+
+
+def test_special_tokens_add_no_bytes_and_their_text_stays_text():
+    specials = [MIDDLE.special_id(token) for token in FILL_IN_THE_MIDDLE]
+    assert [MIDDLE.token_bytes[id] for id in specials] == [0, 0, 0]
+    ids = MIDDLE.encode("<fim_prefix>")
+    assert not set(ids) & set(specials) and MIDDLE.decode(ids) == "<fim_prefix>"
+    assert MIDDLE.tokens(specials) == list(FILL_IN_THE_MIDDLE)
+
+
+def test_files_of_a_repository_are_one_text_with_their_names_in_it(tmp_path):
+    tokenizer = CodeTokenizer.train([], 260, REPOSITORY)
+    files = [Document("x\n", "a.py", "one"), Document("y\n", "b.py", "one"), Document("z\n", "c.py", "two")]
+    corpus = encode_to(tmp_path, "train", files, tokenizer, repositories=True)
+    shown = ["".join(tokenizer.tokens(corpus.ids[a:b].tolist())) for a, b in pairwise(corpus.starts)]
+    assert shown == [
+        "<repo_name>one<file_sep>a.py\nx\n<file_sep>b.py\ny\n<|endoftext|>",
+        "<repo_name>two<file_sep>c.py\nz\n<|endoftext|>",
+    ]
