@@ -4,6 +4,7 @@ A builder makes its input in a folder and returns the source's settings. Good do
 that the run goes on where it should: the files of `FEW`, or the rows of `MANY` where the source is a table.
 """
 
+import errno
 import json
 import os
 import random
@@ -13,6 +14,8 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ import pytest
 import zstandard
 
 from sprig.data.config import DataConfig
+from sprig.data.documents import Skips
 from sprig.data.preparation import prepare
 from sprig.data.sources import folder, git, hub, jsonl, mixture, packages, parquet
 
@@ -45,7 +49,9 @@ def written(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def code(bad: Mapping[str, str | bytes] | None = None, make: Callable[[Path], object] | None = None, **settings: Any):
+def code(
+    bad: Mapping[str, str | bytes] | None = None, make: Callable[[Path], object] | None = None, **settings: Any
+) -> Build:
     """The good files in a folder, some others, and whatever make puts there."""
 
     def build(place: Path) -> DataConfig:
@@ -55,7 +61,7 @@ def code(bad: Mapping[str, str | bytes] | None = None, make: Callable[[Path], ob
             written(place / "code" / name, content)
         if make:
             make(place / "code")
-        return folder.Config(path=str(place / "code"), **SMALL, **settings)
+        return folder.Config(path=str(place / "code"), **{**SMALL, **settings})
 
     return build
 
@@ -172,13 +178,13 @@ class _Full:
     def write(self, data: Any) -> int:
         self._room -= len(data)
         if self._room < 0 and not self._from_close_on:
-            raise OSError(28, os.strerror(28))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return int(self._file.write(data))
 
     def close(self) -> None:
         self._file.close()
         if self._from_close_on:
-            raise OSError(28, os.strerror(28))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def __enter__(self) -> "_Full":
         return self
@@ -190,8 +196,8 @@ class _Full:
         return getattr(self._file, name)
 
 
-def full_disk(name: str, *, room: int = 0, from_close_on: bool = False) -> Change:
-    """Files of that name take no more than room bytes, or fail only when they are closed and what they held is written.
+def full_disk(pattern: str, *, room: int = 0, from_close_on: bool = False) -> Change:
+    """Files of such a name take no more than room bytes, or fail only when they are closed and flushed.
 
     Whoever writes through pathlib meets it: the store, the corpus, the tokenizer, the facts, the manifest.
     """
@@ -201,7 +207,7 @@ def full_disk(name: str, *, room: int = 0, from_close_on: bool = False) -> Chang
 
         def opened(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
             file = really(path, mode, *arguments, **options)
-            return _Full(file, room, from_close_on) if "w" in mode and path.name == name else file
+            return _Full(file, room, from_close_on) if "w" in mode and fnmatch(path.name, pattern) else file
 
         monkeypatch.setattr(Path, "open", opened)
 
@@ -234,7 +240,7 @@ def rows(content: bytes, name: str = "a.jsonl", make: Callable[[Path], object] |
         written(place / "data" / name, content)
         if make:
             make(place / "data")
-        return jsonl.Config(path=str(place / "data"), **SMALL, **settings)
+        return jsonl.Config(path=str(place / "data"), **{**SMALL, **settings})
 
     return build
 
@@ -318,16 +324,25 @@ def parquet_that_gives_one_long_text_again_and_again() -> Build:
     return build
 
 
+@cache
+def read_a_dataset_once() -> None:
+    """The library imports much of itself only then, which is no cost of what is bad."""
+    with tempfile.TemporaryDirectory() as place:
+        written(Path(place) / "a.jsonl", GOOD_LINES)
+        list(hub.documents(hub.Config(name=place), Skips()))
+
+
 def dataset(name: str, content: bytes | Callable[[Path], object], **settings: Any) -> Build:
     """A folder with one file in it, as a dataset of the Hub."""
 
     def build(place: Path) -> DataConfig:
+        read_a_dataset_once()
         (place / "data").mkdir()
         if callable(content):
             content(place / "data" / name)
         else:
             written(place / "data" / name, content)
-        return hub.Config(name=str(place / "data"), **SMALL, **settings)
+        return hub.Config(name=str(place / "data"), **{**SMALL, **settings})
 
     return build
 
@@ -361,7 +376,7 @@ def repository(
         in_git(root, "commit", "-q", "-m", "x")
         if harm:
             harm(root)
-        return git.Config(paths=[str(root)], **SMALL, **settings)
+        return git.Config(paths=[str(root)], **{**SMALL, **settings})
 
     return build
 
@@ -399,13 +414,6 @@ def with_object(name: str, harm: Callable[[Path], object]) -> Callable[[Path], N
 
 def cut_off(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-4])
-
-
-def lying_about_its_size(file: Path) -> None:
-    """A loose object that says it has four bytes, and unpacks to 64 MB."""
-    packer = zlib.compressobj(9)
-    parts = [packer.compress(b"blob 4\0")] + [packer.compress(bytes(MEGABYTE)) for _ in range(64)]
-    file.write_bytes(b"".join(parts) + packer.flush())
 
 
 # Packages
@@ -470,19 +478,26 @@ def with_origin(text: str) -> Build:
 # Mixtures
 
 
+OTHER = "def other(x):\n    return -x\n"
+"""What the first part of each mixture has."""
+
+
 def mixed(*parts: Any, build: Build | None = None) -> Build:
-    """A folder of good files mixed with parts, and with what build makes."""
+    """A folder with one good file, mixed with parts, and with the files that build makes."""
 
     def both(place: Path) -> DataConfig:
-        good = code()(place / "good")
-        every: list[Any] = [{"source": "folder", "path": good.path}, *parts]
+        written(place / "first" / "other.py", OTHER)
+        every: list[Any] = [{"source": "folder", "path": str(place / "first")}, *parts]
         if build:
-            made = build(place)
-            name = "name" if made.source == "hub" else "path"
-            every.append({"source": made.source, name: getattr(made, name)})
+            made: Any = build(place)
+            every.append({"source": made.source, "path": made.path})
         return mixture.Config(parts=every, **SMALL)
 
     return both
+
+
+def no_parts(place: Path) -> DataConfig:
+    return mixture.Config()
 
 
 # Caches
@@ -503,11 +518,6 @@ def prepared_before(damage: Callable[[Path], object], **settings: Any) -> Build:
 
 def truncated(name: str) -> Callable[[Path], None]:
     return lambda entry: os.truncate(entry / name, (entry / name).stat().st_size - 1)
-
-
-def replaced_by_a_file(entry: Path) -> None:
-    shutil.rmtree(entry)
-    entry.write_text("not a folder")
 
 
 def left_by_a_process_that_is_no_more(entry: Path) -> None:

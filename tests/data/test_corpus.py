@@ -1,7 +1,6 @@
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from sprig.data import corpus as corpus_module
 from sprig.data.corpus import Corpus, encode, encode_to, id_type
 from sprig.data.documents import Document
 from sprig.data.fill_in_the_middle import fill_in_the_middle
+from sprig.data.store import Documents, StoreWriter
 from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, SMALLEST_VOCABULARY, CodeTokenizer
 
 BYTES = CodeTokenizer.train([], SMALLEST_VOCABULARY)
@@ -26,17 +26,42 @@ def texts_of(corpus: Corpus, tokenizer: CodeTokenizer) -> list[str]:
     return [tokenizer.decode(corpus.ids[a : b - 1].tolist()) for a, b in zip(corpus.starts[:-1], ends, strict=True)]
 
 
-@given(texts=st.lists(st.text(min_size=1), max_size=12), batch=st.integers(1, 5))
-def test_on_disk_and_in_memory_a_corpus_is_the_same_and_holds_every_text(texts, batch, tmp_path_factory):
+def stored(place, documents: list[Document]) -> Documents:
+    with StoreWriter(place / "documents.jsonl") as store:
+        for document in documents:
+            store.append(document)
+    return Documents(place / "documents.jsonl")
+
+
+@given(texts=st.lists(st.text(min_size=1), max_size=12))
+def test_on_disk_and_in_memory_a_corpus_is_the_same_and_holds_every_text(texts, tmp_path_factory):
     place = tmp_path_factory.mktemp("corpus")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "_BATCH", batch)
-        written = encode_to(place, "train", documents(texts, header=1), BYTES)
-        kept = encode(documents(texts, header=1), BYTES)
+    written = encode_to(place, "train", stored(place, documents(texts, header=1)), BYTES)
+    kept = encode(documents(texts, header=1), BYTES)
     assert texts_of(kept, BYTES) == texts
     for part in ("ids", "starts", "headers"):
         assert np.array_equal(getattr(written, part), getattr(kept, part))
-    assert sorted(path.name for path in place.iterdir()) == [f"train.{p}.npy" for p in ("headers", "ids", "starts")]
+    left = {path.name for path in place.iterdir()} - {"documents.jsonl", "documents.starts.npy"}
+    assert left == {f"train.{part}.npy" for part in ("headers", "ids", "starts")}
+
+
+def test_several_processes_write_what_one_writes(tmp_path, monkeypatch):
+    store = stored(tmp_path, documents([text * (n + 1) for n in range(9) for text in TEXTS], header=2))
+    store = Documents(store.path, store.numbers[::-1])
+    one = encode_to(tmp_path, "one", store, MIDDLE)
+    monkeypatch.setattr(corpus_module, "_MANY", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    several = encode_to(tmp_path, "several", store, MIDDLE)
+    for part in ("ids", "starts", "headers"):
+        assert np.array_equal(getattr(one, part), getattr(several, part))
+        assert getattr(one, part).dtype == getattr(several, part).dtype
+
+
+@given(text=st.text(st.characters(max_codepoint=127)) | st.text("ab_ 1\n\t().:=*<x", max_size=60), data=st.data())
+def test_the_fast_way_gives_the_librarys_ids_and_headers(text, data):
+    character = data.draw(st.integers(0, len(text)))
+    [fast] = MIDDLE.encode_from([(text, character)])
+    assert fast == MIDDLE._from_library(text, character)
 
 
 def test_ids_take_as_many_bytes_as_the_vocabulary_needs():
@@ -100,7 +125,7 @@ def test_special_tokens_add_no_bytes_and_their_text_stays_text():
 def test_files_of_a_repository_are_one_text_with_their_names_in_it(tmp_path):
     tokenizer = CodeTokenizer.train([], 260, REPOSITORY)
     files = [Document("x\n", "a.py", "one"), Document("y\n", "b.py", "one"), Document("z\n", "c.py", "two")]
-    corpus = encode_to(tmp_path, "train", files, tokenizer, repositories=True)
+    corpus = encode_to(tmp_path, "train", stored(tmp_path, files), tokenizer, repositories=True)
     shown = ["".join(tokenizer.tokens(corpus.ids[a:b].tolist())) for a, b in pairwise(corpus.starts)]
     assert shown == [
         "<repo_name>one<file_sep>a.py\nx\n<file_sep>b.py\ny\n<|endoftext|>",

@@ -4,18 +4,25 @@ A corpus is three arrays: the ids of all documents end to end, each closed by en
 and how many tokens of it are its function's header. Where files of a repository are joined, they are one document here.
 """
 
-from collections.abc import Iterable
+import os
+import shutil
+import subprocess
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sprig.data import encoding_worker
 from sprig.data.documents import Document
+from sprig.data.store import Documents
 from sprig.data.tokenizer import REPOSITORY, CodeTokenizer
 
-_BATCH = 1000  # documents handed to the tokenizer at once: enough for all cores, little enough for memory
+_MANY = 4000  # documents from which on more than one process pays
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,68 +68,93 @@ def id_type(vocab_size: int) -> type[np.unsignedinteger]:
 
 def encode(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Corpus:
     """The corpus of documents, in memory."""
-    ids, lengths, headers = [np.empty(0, id_type(tokenizer.vocab_size))], [0], [0]
-    for batch_ids, batch_lengths, batch_headers in _encoded(documents, tokenizer):
-        ids.append(batch_ids)
-        lengths += batch_lengths
-        headers += batch_headers
-    return Corpus(np.concatenate(ids), np.cumsum(lengths, dtype=np.int64), np.array(headers[1:], dtype=np.int32))
+    dtype = id_type(tokenizer.vocab_size)
+    ids, lengths, headers = [np.empty(0, dtype)], [0], list[int]()
+    for document_ids, header in _alone(documents, tokenizer):
+        ids.append(np.array(document_ids, dtype=dtype))
+        lengths.append(len(document_ids))
+        headers.append(header)
+    return Corpus(np.concatenate(ids), np.cumsum(lengths, dtype=np.int64), np.array(headers, dtype=np.int32))
 
 
 def encode_to(
-    directory: Path,
-    name: str,
-    documents: Iterable[Document],
-    tokenizer: CodeTokenizer,
-    *,
-    repositories: bool = False,
+    directory: Path, name: str, documents: Documents, tokenizer: CodeTokenizer, *, repositories: bool = False
 ) -> Corpus:
     """The corpus of documents, written to directory without ever being in memory as a whole.
 
     With repositories, the documents of a group, which follow each other, are joined as StarCoder2 has it
     (arXiv:2402.19173): <repo_name> group <file_sep> path, newline, text <file_sep> path, newline, text ...
+    Otherwise many documents are shared out to as many processes as there are processors.
     """
-    raw = directory / f"{name}.raw"
-    lengths, headers = [0], [0]
-    with raw.open("wb") as file:
-        for batch_ids, batch_lengths, batch_headers in (_joined if repositories else _encoded)(documents, tokenizer):
-            file.write(batch_ids.tobytes())
-            lengths += batch_lengths
-            headers += batch_headers
-    ids = np.memmap(raw, id_type(tokenizer.vocab_size), "r") if raw.stat().st_size else np.empty(0, np.uint16)
-    starts, heads = np.cumsum(lengths, dtype=np.int64), np.array(headers[1:], dtype=np.int32)
-    Corpus(ids, starts, heads).save(directory, name)
-    raw.unlink()
+    count = (os.cpu_count() or 1) if not repositories and len(documents) >= _MANY else 1
+    parts = [directory / f"{name}.part{number}" for number in range(count)]
+    if count == 1:
+        write_part(parts[0], documents, tokenizer, repositories=repositories)
+    else:
+        tokenizer.save(directory)
+        numbers = np.array_split(documents.numbers, count)
+        _in_processes([(documents.path, part, mine) for part, mine in zip(parts, numbers, strict=True)])
+    lengths = np.concatenate([np.load(part.with_suffix(f"{part.suffix}.lengths.npy")) for part in parts])
+    headers = np.concatenate([np.load(part.with_suffix(f"{part.suffix}.headers.npy")) for part in parts])
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    with (directory / f"{name}.ids.npy").open("wb") as whole:
+        dtype = np.dtype(id_type(tokenizer.vocab_size))
+        about = {"descr": dtype.str, "fortran_order": False, "shape": (int(starts[-1]),)}
+        np.lib.format.write_array_header_1_0(whole, about)
+        for part in parts:
+            with part.open("rb") as ids:
+                shutil.copyfileobj(ids, whole)
+    np.save(directory / f"{name}.starts.npy", starts)
+    np.save(directory / f"{name}.headers.npy", headers)
+    for file in directory.glob(f"{name}.part*"):
+        file.unlink()
     return Corpus.load(directory, name)
 
 
-def _encoded(
-    documents: Iterable[Document], tokenizer: CodeTokenizer
-) -> Iterable[tuple[NDArray[np.integer], list[int], list[int]]]:
-    """Ids, lengths and headers of one batch of documents after the other."""
+def write_part(
+    path: Path, documents: Iterable[Document], tokenizer: CodeTokenizer, *, repositories: bool = False
+) -> None:
+    """Write ids to path, without a header, and lengths and headers beside it."""
     dtype = id_type(tokenizer.vocab_size)
-    remaining = iter(documents)
-    while batch := list(islice(remaining, _BATCH)):
-        ids: list[int] = []
-        lengths, headers = [], []
-        encoded = tokenizer.encode_from([each.text for each in batch], [each.header for each in batch])
-        for document_ids, header in encoded:
-            ids += document_ids
-            ids.append(tokenizer.end_of_text)
-            lengths.append(len(document_ids) + 1)
+    lengths, headers = array("q"), array("i")
+    with path.open("wb") as file:
+        for ids, header in (_joined if repositories else _alone)(documents, tokenizer):
+            file.write(np.array(ids, dtype=dtype).tobytes())
+            lengths.append(len(ids))
             headers.append(header)
-        yield np.array(ids, dtype=dtype), lengths, headers
+    np.save(path.with_suffix(f"{path.suffix}.lengths.npy"), np.array(lengths, dtype=np.int64))
+    np.save(path.with_suffix(f"{path.suffix}.headers.npy"), np.array(headers, dtype=np.int32))
 
 
-def _joined(
-    documents: Iterable[Document], tokenizer: CodeTokenizer
-) -> Iterable[tuple[NDArray[np.integer], list[int], list[int]]]:
-    """The same for groups of documents as one text each, a group at a time."""
-    dtype = id_type(tokenizer.vocab_size)
+def _in_processes(shares: list[tuple[Path, Path, NDArray[np.int64]]]) -> None:
+    """Run `sprig.data.encoding_worker` for each (store, part, numbers)."""
+    running = []
+    try:
+        for store, part, numbers in shares:
+            np.save(part.with_suffix(f"{part.suffix}.numbers.npy"), numbers)
+            command = [sys.executable, "-B", encoding_worker.__file__, str(store), str(part)]
+            running.append(subprocess.Popen(command, start_new_session=True))  # noqa: S603  our own script
+        if any(process.wait() for process in running):
+            raise RuntimeError("a process that encodes documents has failed")
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def _alone(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Iterator[tuple[list[int], int]]:
+    """Ids of each document, closed by end of text, and how many stand before its body."""
+    for ids, header in tokenizer.encode_from((document.text, document.header) for document in documents):
+        ids.append(tokenizer.end_of_text)
+        yield ids, header
+
+
+def _joined(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Iterator[tuple[list[int], int]]:
+    """The same for groups of documents that follow each other, each as one text."""
     name_id, file_id = map(tokenizer.special_id, REPOSITORY)
     for group, files in groupby(documents, lambda document: document.group):
         ids = [name_id, *tokenizer.encode(group)]
         for file in files:
             ids += [file_id, *tokenizer.encode(f"{file.path}\n{file.text}")]
         ids.append(tokenizer.end_of_text)
-        yield np.array(ids, dtype=dtype), [len(ids)], [0]
+        yield ids, 0

@@ -28,7 +28,7 @@ from sprig.data.store import Documents
 from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, CodeTokenizer
 from sprig.trace.records import Funnel, Stage
 
-LEARNT_FROM = 64_000_000
+LEARNT_FROM = 32_000_000
 """Bytes of the training side that the vocabulary is learnt from at most: more changes it little and takes memory."""
 
 

@@ -44,7 +44,7 @@ class Documents(Sequence[Document]):
 
     def __init__(self, path: Path, numbers: NDArray[np.int64] | None = None) -> None:
         """numbers are places in the store, None is all of them."""
-        self._path = path
+        self.path = path
         self._starts = np.load(path.with_suffix(".starts.npy"), mmap_mode="r")
         self.numbers = np.arange(len(self._starts) - 1) if numbers is None else numbers
         self._file = path.open("rb")
@@ -58,7 +58,7 @@ class Documents(Sequence[Document]):
     def __getitem__(self, place: slice) -> "Documents": ...
     def __getitem__(self, place: int | slice) -> "Document | Documents":
         if isinstance(place, slice):
-            return Documents(self._path, self.numbers[place])
+            return Documents(self.path, self.numbers[place])
         number = self.numbers[place]
         self._file.seek(self._starts[number])
         return Document(*json.loads(self._file.read(self._starts[number + 1] - self._starts[number])))

@@ -6,7 +6,9 @@ AutoTokenizer reads.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -35,7 +37,26 @@ _LEXEME = (
     r"|\s+"
 )
 
-_BATCH = 1000  # texts handed to the library at once: enough for all cores, little enough for memory
+# The same cut for text that is ASCII, in Python's own library.
+_ASCII_LEXEME = re.compile(
+    _LEXEME.replace(r"\p{L}\p{M}\p{N}", "a-zA-Z0-9")
+    .replace(r"\p{L}\p{N}", "a-zA-Z0-9")
+    .replace(r"\p{L}", "[a-zA-Z]")
+    .replace(r"\p{N}", "[0-9]"),
+    re.ASCII,
+)
+_KNOWN_PIECES = 500_000  # of a hundred bytes each or so
+
+
+class _Pieces(dict[str, tuple[int, ...]]):
+    """The ids of pieces, each encoded when it is first asked for."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        ids = self[piece] = tuple(self._tokenizer.encode(piece, add_special_tokens=False).ids)
+        return ids
 
 
 class CodeTokenizer:
@@ -49,6 +70,7 @@ class CodeTokenizer:
         # "<|endoftext|>" into the special token.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        self._pieces = _Pieces(tokenizer)
         self._special = {id: token.content for id, token in tokenizer.get_added_tokens_decoder().items()}
 
     @classmethod
@@ -149,21 +171,33 @@ class CodeTokenizer:
         """The id of a special token that this vocabulary was trained with."""
         return next(id for id, name in self._special.items() if name == token)
 
-    def encode_all(self, texts: Sequence[str]) -> Iterator[list[int]]:
+    def encode_all(self, texts: Iterable[str]) -> Iterator[list[int]]:
         """Ids of each text, no special token among them."""
-        for first in range(0, len(texts), _BATCH):
-            for encoding in self._tokenizer.encode_batch_fast(texts[first : first + _BATCH], add_special_tokens=False):
-                yield encoding.ids
+        return (ids for ids, _ in self.encode_from((text, 0) for text in texts))
 
-    def encode_from(self, texts: Sequence[str], characters: Sequence[int]) -> Iterator[tuple[list[int], int]]:
-        """For each text its ids, and the number of tokens that start before the given character of it."""
-        for first in range(0, len(texts), _BATCH):
-            encodings = self._tokenizer.encode_batch(texts[first : first + _BATCH], add_special_tokens=False)
-            for encoding, character in zip(encodings, characters[first : first + _BATCH], strict=True):
-                yield (
-                    encoding.ids,
-                    sum(start < character for start, _ in encoding.offsets) if character else 0,
-                )
+    def encode_from(self, texts: Iterable[tuple[str, int]]) -> Iterator[tuple[list[int], int]]:
+        """For each (text, character) its ids, and the number of tokens that start before that character."""
+        for text, character in texts:
+            yield self._from_pieces(text, character) if text.isascii() else self._from_library(text, character)
+
+    def _from_library(self, text: str, character: int) -> tuple[list[int], int]:
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return encoding.ids, sum(start < character for start, _ in encoding.offsets) if character else 0
+
+    def _from_pieces(self, text: str, character: int) -> tuple[list[int], int]:
+        """The same, three times as fast: no merge crosses a piece, and the same pieces come again and again."""
+        pieces = _ASCII_LEXEME.findall(text)
+        if len(self._pieces) > _KNOWN_PIECES:
+            self._pieces.clear()
+        before, length = 0, 0
+        for piece in pieces if character else ():
+            if length >= character:
+                break
+            length += len(piece)
+            before += len(self._pieces[piece])
+        if length > character:  # it lies within a piece, whose tokens have to be told apart
+            return self._from_library(text, character)
+        return list(chain.from_iterable(map(self._pieces.__getitem__, pieces))), before
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out; bytes that are no UTF-8 show as U+FFFD."""

@@ -1,20 +1,18 @@
 """Files become documents, in order, whatever one of them does to the process that cleans it."""
 
 import os
-import select
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sprig.data.cleaning import worker
-from sprig.data.cleaning.pool import Candidate, cleaned
+from sprig.data.cleaning import worker as worker_program
+from sprig.data.cleaning.pool import Candidate, _Worker, cleaned
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 
@@ -26,7 +24,7 @@ FUNCTIONS = DataConfig(unit="function")
 def functions_of(files: Iterable[tuple[str, str]], skips: Skips, **limits: Any) -> Generator[Candidate, None, None]:
     """The candidates that the functions of files come to."""
     documents = (Document(text, path, path, language="python") for path, text in files)
-    return cleaned(documents, FUNCTIONS, skips, Counter(), workers=2, **limits)
+    return cleaned(documents, FUNCTIONS, skips, Counter(), **{"workers": 2} | limits)
 
 
 def paths(candidates: Iterable[Candidate]) -> list[str]:
@@ -82,21 +80,6 @@ def test_a_parse_that_takes_too_long_is_killed_and_the_others_go_on() -> None:
     assert skips.counts == {"takes over 0.5 s to clean": 1}
 
 
-def test_a_slow_consumer_does_not_use_up_the_time_of_a_text(
-    processes: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 0.0
-    monkeypatch.setattr("sprig.data.cleaning.pool.time", SimpleNamespace(monotonic=lambda: now))
-    large = "".join(f"def f{i}(): pass\n" for i in range(5000))  # the reply is larger than what a pipe holds
-    skips = Skips()
-    parsed = functions_of([("a.py", GOOD), ("b.py", large)], skips)
-    next(parsed)
-    select.select([processes[1].stdout], [], [])
-    now = 1e6
-    assert paths(parsed) == ["b.py"] * 5000
-    assert not skips.counts
-
-
 def test_files_keep_their_order_and_those_without_functions_are_counted() -> None:
     files = [(f"{i}.py", "x = 1\n" + GOOD * (i * 37 % 50)) for i in range(50)]
     skips = Skips()
@@ -124,24 +107,25 @@ def test_no_process_outlives_an_error_in_what_it_reads_from(processes: list[subp
 
 
 def test_a_worker_that_died_while_idle_costs_no_file(processes: list[subprocess.Popen[bytes]]) -> None:
-    skips = Skips()
-    parsed = functions_of([(path, GOOD) for path in "abcd"], skips)
-    next(parsed)
-    processes[0].kill()  # it has answered, and gets its next file after this one
+    worker = _Worker(FUNCTIONS, seconds=10, memory=1 << 30)
+    file = Document(GOOD, "a.py", "a.py", language="python")
+    first = worker.ask(file)
+    processes[0].kill()
     processes[0].wait()
-    assert paths(parsed) == ["b", "c", "d"]
-    assert not skips.counts
+    assert worker.ask(file) == first and len(processes) == 2
+    worker.stop()
 
 
 def test_a_worker_that_the_system_kills_costs_the_file_it_was_at(
     processes: list[subprocess.Popen[bytes]],
 ) -> None:
     skips = Skips()
-    parsed = functions_of([("a.py", GOOD), ("slow.py", DENSE), ("b.py", GOOD), ("c.py", GOOD)], skips)
+    files = [("a.py", GOOD), ("slow.py", DENSE), ("b.py", GOOD), ("c.py", GOOD)]
+    parsed = functions_of(files, skips, workers=1)
     next(parsed)
-    processes[1].kill()
+    processes[0].kill()
     assert paths(parsed) == ["b.py", "c.py"]
-    assert skips.examples == {"too large or too deeply nested to parse": "slow.py"}
+    assert skips.counts == {"too large or too deeply nested to parse": 1} and skips.examples.popitem()[1] == "slow.py"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +135,7 @@ def test_a_fault_of_the_worker_itself_is_counted_and_what_it_says_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], script: str
 ) -> None:
     (tmp_path / "worker.py").write_text(script)
-    monkeypatch.setattr(worker, "__file__", str(tmp_path / "worker.py"))
+    monkeypatch.setattr(worker_program, "__file__", str(tmp_path / "worker.py"))
     skips = Skips()
     assert list(functions_of([("a.py", GOOD * 50_000)], skips)) == []  # more than a pipe holds
     assert skips.counts == {"cleaning failed": 1}

@@ -294,11 +294,18 @@ def test_a_path_with_nothing_to_read_is_an_error_of_one_line(
 
 
 @pytest.mark.parametrize(
-    "revision", ["nope", "HEAD~9", "^HEAD", "HEAD..HEAD", "HEAD:a.py", "HEAD^{tree}", "--all", "-h", "", "x\ny", "x\0y"]
+    ("revision", "message"),
+    [
+        *(
+            (name, "has no such commit")
+            for name in ("nope", "HEAD~9", "^HEAD", "HEAD..HEAD", "HEAD:a.py", "HEAD^{tree}")
+        ),
+        *((name, "is no name of a commit") for name in ("--all", "-h", "", "x\ny", "x\0y")),
+    ],
 )
-def test_a_revision_that_is_no_commit_is_an_error_of_one_line(tmp_path: Path, revision: str) -> None:
+def test_a_revision_that_is_no_commit_is_an_error_of_one_line(tmp_path: Path, revision: str, message: str) -> None:
     root = commit(tmp_path / "code", {"a.py": GOOD})
-    with pytest.raises(ValueError, match=r"^data.revision=") as error:
+    with pytest.raises(ValueError, match=f"^data.revision=.*{message}") as error:
         read(root, revision=revision)
     assert "\n" not in str(error.value)
 

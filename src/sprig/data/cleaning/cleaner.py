@@ -5,7 +5,6 @@ done to a file is done here and in this order: filters, licence, contamination, 
 the file and the settings alone, so that it can be done in any process.
 """
 
-import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -82,7 +81,8 @@ class Cleaner:
                 raise Unfit("file without functions")
             return
         if self.config.syntax and python:
-            _parsed(lambda: ast.parse(file.text))
+            # Faster than ast.parse, which makes objects of the whole tree.
+            _parsed(lambda: compile(file.text, "", "exec", dont_inherit=True))
         yield file
 
 

@@ -11,12 +11,13 @@ import os
 import selectors
 import subprocess
 import sys
-import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
-from itertools import cycle
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 from sprig.data.cleaning import worker as worker_program
@@ -26,6 +27,7 @@ from sprig.data.documents import Document, Skips
 
 SECONDS = 10.0
 """By the clock, for one file: a dense megabyte of Python takes 3 to parse."""
+_AHEAD = 8  # files that are asked for, for each worker, before the first of them is needed
 MEMORY = 1 << 30
 """Bytes of address space that one worker may take beyond those it starts with."""
 
@@ -53,8 +55,8 @@ def cleaned(
 ) -> Generator[Candidate, None, None]:
     """Yield what becomes of files, in their order; what is left out goes to skips, what was replaced to redacted.
 
-    Takes files only as many ahead of what it has yielded as there are workers (None: one a processor). ValueError if
-    the settings name what there is not.
+    Takes a few files ahead of what it has yielded for each of the workers (None: one a processor), so that none of
+    them waits for a slow one. ValueError if the settings name what there is not.
     """
     cleaner = Cleaner(config)
     if cleaner.harmless:
@@ -62,22 +64,34 @@ def cleaned(
             yield from _candidates(file, worker_program.answer(cleaner, file), skips, redacted)
         return
     count = workers or os.cpu_count() or 1
-    busy: deque[tuple[Document, _Worker]] = deque()
-    with ExitStack() as stack:
-        pool = [_Worker(config, seconds, memory) for _ in range(count)]
-        for worker in pool:
-            stack.callback(worker.stop)
-        for file, worker in zip(files, cycle(pool), strict=False):
-            if len(busy) == count:
-                yield from _answer(*busy.popleft(), skips, redacted)
-            worker.send(file)
-            busy.append((file, worker))
-        while busy:
-            yield from _answer(*busy.popleft(), skips, redacted)
+    everyone = [_Worker(config, seconds, memory) for _ in range(count)]
+    idle: SimpleQueue[_Worker] = SimpleQueue()
+    for worker in everyone:
+        idle.put(worker)
 
+    def ask(file: Document) -> list[Any] | str:
+        worker = idle.get()
+        try:
+            return worker.ask(file)
+        finally:
+            idle.put(worker)
 
-def _answer(file: Document, worker: "_Worker", skips: Skips, redacted: Counter[str]) -> Iterator[Candidate]:
-    return _candidates(file, worker.receive(), skips, redacted)
+    asked: deque[tuple[Document, Future[list[Any] | str]]] = deque()
+    threads = ThreadPoolExecutor(count)  # each waits for one worker
+    try:
+        for file in files:
+            if len(asked) == _AHEAD * count:
+                first, reply = asked.popleft()
+                yield from _candidates(first, reply.result(), skips, redacted)
+            asked.append((file, threads.submit(ask, file)))
+        while asked:
+            first, reply = asked.popleft()
+            yield from _candidates(first, reply.result(), skips, redacted)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for worker in everyone:
+            worker.stop()
+        threads.shutdown()
 
 
 def _candidates(file: Document, reply: list[Any] | str, skips: Skips, redacted: Counter[str]) -> Iterator[Candidate]:
@@ -98,48 +112,46 @@ class _Worker:
         self._settings = json.dumps(shared | {"memory": memory}).encode() + b"\n"
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self._deadline = 0.0
+        self._lock = Lock()
+        self._stopped = False
 
-    def send(self, file: Document) -> None:
-        """Hand over a file, whose time starts now."""
-        if self._process is None or self._process.poll() is not None:
-            self.stop()
-            self._process = self._start()
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it ended meanwhile, and receive says so
-            self._process.stdin.write(json.dumps(astuple(file)).encode() + b"\n")
-            self._process.stdin.flush()
-        self._deadline = time.monotonic() + self._seconds
-
-    def receive(self) -> list[Any] | str:
-        """Wait for what becomes of the file that was sent, or for the reason why nothing does."""
-        assert self._process is not None and self._process.stdout is not None
+    def ask(self, file: Document) -> list[Any] | str:
+        """Hand over a file, and wait for what becomes of it or for the reason why nothing does."""
+        process = self._running()
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(BrokenPipeError):  # it ended meanwhile, as is seen next
+            process.stdin.write(json.dumps(astuple(file)).encode() + b"\n")
+            process.stdin.flush()
         with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            if not selector.select(max(0.0, self._deadline - time.monotonic())):
-                self.stop()
+            selector.register(process.stdout, selectors.EVENT_READ)
+            if not selector.select(self._seconds):
+                _end(process)
                 return f"takes over {self._seconds:g} s to clean"
-        line = self._process.stdout.readline()  # all of it is on its way once it begins
+        line = process.stdout.readline()  # all of it is on its way once it begins
         if line.endswith(b"\n"):
             reply: list[Any] | str = json.loads(line)
             return reply
-        status = self._process.wait()
-        self.stop()
+        status = process.wait()
         # A negative status is a signal: the parser overflowed the stack, or the system had no memory left.
         exhausted = status == worker_program.EXHAUSTED or status < 0
         return "too large or too deeply nested to parse" if exhausted else "cleaning failed"
 
     def stop(self) -> None:
-        """End the process, whatever it is doing."""
-        if self._process is None:
-            return
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-        with suppress(BrokenPipeError):  # closing writes what is left
-            self._process.stdin.close()
-        self._process = None
+        """End the process, whatever it is doing, for good; whoever waits for its answer gets one. From any thread."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                _end(self._process)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                if self._process is not None:
+                    _close(self._process)
+                if self._stopped:
+                    raise RuntimeError("a worker was asked after it had been stopped")
+                self._process = self._start()
+            return self._process
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603  our own interpreter and script
@@ -157,3 +169,15 @@ class _Worker:
         if process.stdout.readline() != b"null\n":
             raise RuntimeError(f"{sys.executable} does not run {worker_program.__file__}, status {process.wait()}")
         return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdout.close()
+    with suppress(BrokenPipeError):  # closing writes what is left
+        process.stdin.close()

@@ -1,0 +1,25 @@
+"""A program of its own: encodes some documents of a store; `sprig.data.corpus` runs one on each processor.
+
+Arguments: the store, whose folder has the tokenizer.json, and the part to write; beside the part stand the numbers of
+its documents.
+"""
+
+import sys
+from pathlib import Path
+
+
+def main(store: Path, part: Path) -> None:
+    """Write the part."""
+    import numpy as np
+
+    from sprig.data.corpus import write_part
+    from sprig.data.store import Documents
+    from sprig.data.tokenizer import CodeTokenizer
+
+    numbers = np.load(part.with_suffix(f"{part.suffix}.numbers.npy"))
+    write_part(part, Documents(store, numbers), CodeTokenizer.load(store.parent / "tokenizer.json"))
+
+
+if __name__ == "__main__":  # run as a file: the package stands two folders above
+    sys.path[0] = str(Path(__file__).parents[2])
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
