@@ -1,5 +1,5 @@
 import errno
-import os
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ def test_what_was_made_once_is_there(tmp_path):
     assert entry(tmp_path / "cache", "a", lambda _: pytest.fail("made again")) == (folder, True)
 
 
-@pytest.mark.parametrize("damage", [b"", b"x" * 999, None])
+@pytest.mark.parametrize("damage", [b"", b"x" * 999, b"y" * 1000, None])
 def test_what_was_damaged_is_made_anew(damage, tmp_path):
     folder, _ = entry(tmp_path, "a", make)
     if damage is None:
@@ -34,6 +34,36 @@ def test_what_was_damaged_is_made_anew(damage, tmp_path):
         (folder / "data").write_bytes(damage)
     assert entry(tmp_path, "a", make) == (folder, False)
     assert (folder / "data").read_bytes() == b"x" * 1000
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", "{}", "null", '{"data": 1000}', "[" * 100_000, '{"gone": [1, ""]}'])
+def test_a_damaged_manifest_vouches_for_nothing(manifest, tmp_path):
+    folder, _ = entry(tmp_path, "a", make)
+    (folder / "manifest.json").write_text(manifest)
+    assert entry(tmp_path, "a", make) == (folder, False)
+
+
+@pytest.mark.parametrize("place", ["file", "link"])
+def test_what_stands_in_the_place_of_the_data_is_removed(place, tmp_path):
+    if place == "file":
+        (tmp_path / "a").write_text("x")
+    else:
+        (tmp_path / "a").symlink_to("nowhere")
+    folder, _ = entry(tmp_path, "a", make)
+    assert (folder / "data").exists() and not folder.is_symlink()
+
+
+def test_a_place_that_is_a_file_is_refused_with_the_setting_to_change(tmp_path):
+    (tmp_path / "cache").write_text("x")
+    with pytest.raises(ValueError, match=r"cache_dir=.* cannot be written to"):
+        entry(tmp_path / "cache", "a", make)
+
+
+def test_folders_that_are_not_ours_are_left_alone(tmp_path):
+    for name in (f".{socket.gethostname()}~old~copy", f".{socket.gethostname()}-2~1234567~x", ".other~1234567~x"):
+        (tmp_path / name).mkdir()
+    entry(tmp_path, "a", make)
+    assert len(contents(tmp_path)) == 4
 
 
 def test_what_fails_leaves_nothing_behind(tmp_path):
@@ -46,9 +76,13 @@ def test_what_fails_leaves_nothing_behind(tmp_path):
     assert contents(tmp_path) == []
 
 
-def test_a_full_disk_is_told_in_two_lines(tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "x"), OSError(errno.EDQUOT, "x"), OSError("100000 requested and 8176 written")],
+)
+def test_a_full_disk_is_told_in_two_lines(error, tmp_path):
     def full(folder: Path) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     with pytest.raises(ValueError, match=r"no space left in .*\nFree some there.*cache_dir="):
         entry(tmp_path, "a", full)

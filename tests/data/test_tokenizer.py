@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,12 @@ def test_a_file_that_is_no_tokenizer_is_refused(content, tmp_path):
     path.write_text(content)
     with pytest.raises(ValueError, match="is not a tokenizer"):
         CodeTokenizer.load(path)
+
+
+@pytest.mark.parametrize("run", ["a", " ", "\n", "é", "\x0c"])
+def test_a_word_of_a_megabyte_takes_no_time_to_learn_from_and_comes_back(run):
+    start = time.process_time()
+    text = "x = 1\n" + run * 1_000_000
+    learnt = CodeTokenizer.train([text, "def f(x): return x\n" * 50], SMALLEST_VOCABULARY + 5)
+    assert learnt.decode(learnt.encode(text)) == text
+    assert time.process_time() - start < 20

@@ -21,6 +21,7 @@ from sprig.data.config import DataConfig
 
 _NO_SHAPE = ("seq_len", "layout", "batch_size", "document_mask")  # settings of rows, which are made anew each time
 _MANIFEST = "manifest.json"
+_READ_IN_NO_TIME = 4 << 20  # bytes
 
 
 def name_of(config: DataConfig, state: Iterable[str]) -> str:
@@ -40,45 +41,65 @@ def name_of(config: DataConfig, state: Iterable[str]) -> str:
 def entry(cache: Path, name: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
     """The folder of that name, and whether it was there; if not, make writes its content into a new one.
 
-    ValueError, in two lines, where the disk is full.
+    ValueError, in two lines, where the disk is full or nothing can be written.
     """
-    cache.mkdir(parents=True, exist_ok=True)
     folder = cache / name
     if _whole(folder):
         return folder, True
-    _remove_abandoned(cache)
-    shutil.rmtree(folder, ignore_errors=True)  # damaged
-    work = Path(tempfile.mkdtemp(prefix=f".{socket.gethostname()}-{os.getpid()}-", dir=cache))
+    work = None
     try:
+        cache.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(cache)
+        _remove(folder)  # damaged
+        work = Path(tempfile.mkdtemp(prefix=f".{socket.gethostname()}~{os.getpid()}~", dir=cache))
         make(work)
-        sizes = {path.name: path.stat().st_size for path in work.iterdir()}
-        (work / _MANIFEST).write_text(json.dumps(sizes), encoding="utf-8")
+        (work / _MANIFEST).write_text(json.dumps({path.name: _seal(path) for path in work.iterdir()}), encoding="utf-8")
         with suppress(OSError):  # another process was first: what it has made is the same
             work.rename(folder)
+        if not _whole(folder):
+            raise ValueError(f"{folder} changes while it is used: name another place, cache_dir=...")
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise ValueError(
-            f"There is no space left in {cache} for the prepared data.\n"
-            f"Free some there (what is in it can be made again), or name another place: cache_dir=..."
-        ) from error
+        # numpy says in words that a file could not be written in full, and leaves the number out.
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or (error.errno is None and "written" in str(error))
+        if full:
+            raise ValueError(
+                f"There is no space left in {cache} for the prepared data.\n"
+                f"Free some there (what is in it can be made again), or name another place: cache_dir=..."
+            ) from error
+        if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
+            raise ValueError(f"cache_dir={cache} cannot be written to ({error.strerror}): name another.") from error
+        raise
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
     return folder, False
+
+
+def _seal(path: Path) -> list[int | str]:
+    """What a file is known by: its size, and the digest of one that is read in no time."""
+    size = path.stat().st_size
+    return [size, hashlib.sha256(path.read_bytes()).hexdigest() if size < _READ_IN_NO_TIME else ""]
 
 
 def _whole(folder: Path) -> bool:
     """Whether every file is there as it was written."""
     try:
-        sizes = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError):
+        seals = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        return bool(seals) and all(_seal(folder / name) == seal for name, seal in seals.items())
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):  # whatever stands in its place
         return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _remove_abandoned(cache: Path) -> None:
     """Remove the working folders of this machine's processes that are no more."""
-    for work in cache.glob(f".{socket.gethostname()}-*-*"):
-        process = int(work.name.rsplit("-", 2)[1])
-        if not Path(f"/proc/{process}").exists() and Path("/proc").is_dir():
+    for work in cache.glob(f".{socket.gethostname()}~*~*"):
+        process = work.name.split("~")[1]
+        if process.isdigit() and Path("/proc").is_dir() and not Path("/proc", process).exists():
             shutil.rmtree(work, ignore_errors=True)

@@ -20,7 +20,7 @@ from sprig.data import sources
 from sprig.data.cleaning.pool import cleaned
 from sprig.data.config import DataConfig
 from sprig.data.deduplication import first_of_each
-from sprig.data.documents import Document, Skips
+from sprig.data.documents import Document, Skips, printable
 from sprig.data.near_duplicates import clusters
 from sprig.data.store import Documents, StoreWriter
 from sprig.trace.records import Funnel
@@ -105,7 +105,8 @@ def _counted(files: Iterable[Document], funnel: Funnel) -> Iterator[Document]:
 def _too_few(documents: Documents, skips: Skips) -> str:
     copies = skips.counts["exact duplicate"]
     if len(documents) and copies:
-        return f"All {copies + 1} documents are the same ({documents[0].path}): there is nothing to learn from them."
+        same = printable(documents[0].path)
+        return f"All {copies + 1} documents are the same ({same}): there is nothing to learn from them."
     reasons = ", ".join(
         f"{count} {reason}" + (f" ({skips.examples[reason]})" if skips.examples[reason] else "")
         for reason, count in skips.counts.most_common()

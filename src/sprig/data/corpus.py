@@ -134,8 +134,11 @@ def _in_processes(shares: list[tuple[Path, Path, NDArray[np.int64]]]) -> None:
             np.save(part.with_suffix(f"{part.suffix}.numbers.npy"), numbers)
             command = [sys.executable, "-B", encoding_worker.__file__, str(store), str(part)]
             running.append(subprocess.Popen(command, start_new_session=True))  # noqa: S603  our own script
-        if any(process.wait() for process in running):
-            raise RuntimeError("a process that encodes documents has failed")
+        failed = [status for process in running if (status := process.wait())]
+        if failed and failed[0] > 0:
+            raise OSError(failed[0], os.strerror(failed[0]))
+        if failed:
+            raise RuntimeError(f"a process that encodes documents was ended by signal {-failed[0]}")
     finally:
         for process in running:
             process.kill()

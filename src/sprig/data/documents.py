@@ -34,4 +34,10 @@ class Skips:
     def add(self, reason: str, path: str, count: int = 1) -> None:
         """Count what stands at path as left out for reason (a few words, lower case: "not UTF-8")."""
         self.counts[reason] += count
-        self.examples.setdefault(reason, path)
+        self.examples.setdefault(reason, printable(path))
+
+
+def printable(path: str) -> str:
+    """The path as one line that a terminal can show: the end of it where it is long, and escapes for what is unseen."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path[-200:])
+    return "..." + shown if len(path) > 200 else shown

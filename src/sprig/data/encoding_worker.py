@@ -4,6 +4,7 @@ Arguments: the store, whose folder has the tokenizer.json, and the part to write
 its documents.
 """
 
+import errno
 import sys
 from pathlib import Path
 
@@ -22,4 +23,7 @@ def main(store: Path, part: Path) -> None:
 
 if __name__ == "__main__":  # run as a file: the package stands two folders above
     sys.path[0] = str(Path(__file__).parents[2])
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    except OSError as error:  # in words alone, numpy says that a file could not be written in full
+        sys.exit(error.errno or errno.ENOSPC)

@@ -48,6 +48,10 @@ _ASCII_LEXEME = re.compile(
 _KNOWN_PIECES = 500_000  # of a hundred bytes each or so
 
 
+# Learning merges takes the square of a word's length, and a word of a megabyte for ever; no token is that long.
+_LONG_RUN = re.compile(r"(\w{64})\w+|(\s{64})\s+")
+
+
 class _Pieces(dict[str, tuple[int, ...]]):
     """The ids of pieces, each encoded when it is first asked for."""
 
@@ -109,7 +113,7 @@ class CodeTokenizer:
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             special_tokens=[AddedToken(token, special=True, normalized=False) for token in special],
         )
-        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer.train_from_iterator((_LONG_RUN.sub(r"\1\2", text) for text in texts), trainer)
         learnt = tokenizer.get_vocab_size()
         if learnt < vocab_size:
             raise ValueError(
