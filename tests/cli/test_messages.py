@@ -95,6 +95,7 @@ def test_the_shell_completes_options_and_keys(tmp_path):
         assert expected in done.stdout.split()
 
 
+@pytest.mark.slow
 def test_one_failed_job_does_not_end_the_sweep_but_is_told(tmp_path):
     done = sprig(
         "train", "-m", "data.vocab_size=100,300", "data.count=100", "model=tiny", "logger=csv", "trainer.max_epochs=1",
@@ -107,6 +108,7 @@ def test_one_failed_job_does_not_end_the_sweep_but_is_told(tmp_path):
     assert (sweep / "1" / "checkpoints" / "best").is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_saved_and_can_be_gone_on_with(number, tmp_path):
     arguments = ["model=tiny", "data.count=400", "data.vocab_size=400", "data.batch_size=8", "logger=csv"]

@@ -59,6 +59,7 @@ def test_a_threshold_can_be_set_and_a_filter_that_does_not_exist_cannot(place):
     assert done.returncode == 1 and "did you mean max_line_length" in done.stderr
 
 
+@pytest.mark.slow
 def test_two_at_once_prepare_the_same_data_and_disturb_nobody(place):
     command = [sys.executable, str(ROOT / "src" / "prepare.py"), *SETTINGS]
     both = [
@@ -73,6 +74,7 @@ def test_two_at_once_prepare_the_same_data_and_disturb_nobody(place):
     assert len(caches(place)) == 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_preparation_leaves_nothing_half_done(place):
     (place / "code" / "slow.py").write_text(("f(a, b) + g[c]; " * 60 + "\n") * 900)  # takes seconds
     process = subprocess.Popen(

@@ -1,3 +1,4 @@
+import gzip
 import json
 import re
 import shlex
@@ -24,8 +25,15 @@ def place(tmp_path_factory) -> Path:
     for number in range(40):
         suffix = "js" if number % 2 else "ts"
         (code / f"page{number}.{suffix}").write_text(
-            f"function page{number}(a, b) {{\n  return a + b * {number};\n}}\n" * 9
+            "".join(f"function page{number}_{k}(a, b) {{\n  return a + b * {number};\n}}\n" for k in range(9))
         )
+    project = place / "home" / "project"
+    shutil.copytree(ROOT / "src" / "sprig", project)
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):
+        subprocess.run(["git", "-C", str(project), *command], check=True)
+    with gzip.open(place / "home" / "rows.jsonl.gz", "wt") as rows:
+        for path in sorted((ROOT / "src" / "sprig").rglob("*.py")):
+            rows.write(json.dumps({"content": path.read_text()}) + "\n")
     return place
 
 
@@ -39,7 +47,7 @@ def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
         )
     if script == "src/train.py" and "resume=last" not in arguments:
         arguments += SHORT
-        if "data=folder" in arguments:
+        if [argument for argument in arguments if argument.startswith("data=") and argument != "data=stdlib"]:
             arguments.append("data.vocab_size=300")
     return sprig(Path(script).stem, *arguments, cwd=place, home=place / "home")
 

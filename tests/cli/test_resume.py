@@ -5,6 +5,8 @@ import pytest
 
 from cli.command import sprig
 
+pytestmark = pytest.mark.slow  # each goes through several processes, one after the other
+
 SETTINGS = ["data=folder", "data.path=code", "data.vocab_size=262", "data.seq_len=32", "data.batch_size=4"]
 SETTINGS += ["model=tiny", "logger=csv", "trainer.max_epochs=1", "prompts=[]"]
 

@@ -48,3 +48,35 @@ def test_a_resumed_run_gets_its_settings_and_its_directory_back(tmp_path):
 def test_a_run_without_a_state_to_go_on_from_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no checkpoints/last\.ckpt to go on from"):
         prepare("train", ["train.py", f"resume={tmp_path}"])
+
+
+def test_filters_by_name_are_an_option_of_their_group_and_a_mapping_is_not():
+    assert prepare("train", ["x", "data.filters=strict"])[1:] == ["data/filters=strict"]
+    assert prepare("train", ["x", "-m", "data.filters=none,strict"])[1:] == ["-m", "data/filters=none,strict"]
+    for as_it_is in ("data.filters={max_lines:5}", "data.filters.max_lines=5"):
+        assert prepare("train", ["x", as_it_is])[1:] == [as_it_is]
+
+
+def test_free_text_stays_where_it_was_typed():
+    typed = ["x", "data=folder", "data.path=~/code", "--cfg", "job"]
+    assert prepare("train", typed)[1:] == ["data=folder", 'data.path="~/code"', "--cfg", "job"]
+
+
+def test_output_folders_are_taken_as_they_stand_and_below_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/jane")
+    assert prepare("train", ["x", "output_dir=a=b c"])[1:] == ['output_dir="a=b c"']
+    assert prepare("train", ["x", "cache_dir=~/c"])[1:] == ['cache_dir="/home/jane/c"']
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("+foo=1", "nothing would read it"), ("++model.foo=1", "nothing would read it"), ("prompt=a\udcff", "not UTF-8")],
+)
+def test_what_would_be_lost_or_cannot_be_read_is_refused(argument, message):
+    with pytest.raises(ValueError, match=message):
+        prepare("sample", ["x", argument])
+
+
+def test_debug_is_a_traceback_alone_where_nothing_is_trained():
+    assert prepare("train", ["x", "debug=true"])[1:] == ['debug="true"']
+    assert prepare("sample", ["x", "debug=true"])[1:] == ["debug=traceback"]

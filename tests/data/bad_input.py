@@ -245,6 +245,22 @@ def rows(content: bytes, name: str = "a.jsonl", make: Callable[[Path], object] |
     return build
 
 
+def globbed(pattern: str, make: Callable[[Path], object] | None = None) -> Build:
+    """Good lines, whatever make puts beside them, and a glob for a path."""
+
+    def build(place: Path) -> DataConfig:
+        table(b"", make=make)(place)
+        return jsonl.Config(path=f"{place}/data/{pattern}", **SMALL)
+
+    return build
+
+
+def two_links_to_here(root: Path) -> None:
+    """Through each of them all is there once more: 2 to the power of 40 folders, before the system gives up."""
+    for name in "xy":
+        (root / name).symlink_to(".")
+
+
 def gzipped(content: bytes) -> bytes:
     packer = zlib.compressobj(9, wbits=31)
     return packer.compress(content) + packer.flush()
@@ -324,6 +340,12 @@ def parquet_that_gives_one_long_text_again_and_again() -> Build:
     return build
 
 
+def parquet_with_a_text_of(megabytes: int, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    texts = pa.array(["x" * megabytes * MEGABYTE])
+    pq.write_table(pa.table({"content": texts}), path, compression="zstd", use_dictionary=False, write_statistics=False)
+
+
 @cache
 def read_a_dataset_once() -> None:
     """The library imports much of itself only then, which is no cost of what is bad."""
@@ -332,8 +354,13 @@ def read_a_dataset_once() -> None:
         list(hub.documents(hub.Config(name=place), Skips()))
 
 
-def dataset(name: str, content: bytes | Callable[[Path], object], **settings: Any) -> Build:
-    """A folder with one file in it, as a dataset of the Hub."""
+def dataset(
+    name: str,
+    content: bytes | Callable[[Path], object],
+    make: Callable[[Path], object] | None = None,
+    **settings: Any,
+) -> Build:
+    """A folder with one file in it, as a dataset of the Hub; make adds others."""
 
     def build(place: Path) -> DataConfig:
         read_a_dataset_once()
@@ -342,6 +369,8 @@ def dataset(name: str, content: bytes | Callable[[Path], object], **settings: An
             content(place / "data" / name)
         else:
             written(place / "data" / name, content)
+        if make:
+            make(place / "data")
         return hub.Config(name=str(place / "data"), **{**SMALL, **settings})
 
     return build
@@ -416,6 +445,12 @@ def cut_off(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-4])
 
 
+def lying(file: Path) -> None:
+    """Say of an object that it is shorter, and end what is too much in an answer to the next question."""
+    old = zlib.decompress(file.read_bytes())
+    file.write_bytes(zlib.compress(old.replace(b"blob 60", b"blob 20", 1)))
+
+
 # Packages
 
 
@@ -475,6 +510,17 @@ def with_origin(text: str) -> Build:
     return environment(lambda site: written(install(site, "cat", "cat.py") / "direct_url.json", text))
 
 
+def as_record(name: str, make: Callable[[Path], object]) -> Build:
+    """A package that has something else in the place of one of its records."""
+
+    def damage(site: Path) -> None:
+        path = install(site, "cat", "cat.py") / name
+        path.unlink(missing_ok=True)
+        make(path)
+
+    return environment(damage)
+
+
 # Mixtures
 
 
@@ -523,7 +569,7 @@ def truncated(name: str) -> Callable[[Path], None]:
 def left_by_a_process_that_is_no_more(entry: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    entry.rename(entry.with_name(f".{socket.gethostname()}-{ended.pid}-x"))
+    entry.rename(entry.with_name(f".{socket.gethostname()}~{ended.pid}~x"))
 
 
 def of_other_settings(place: Path) -> DataConfig:

@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from bad_input import (
     OTHER,
     Build,
     Change,
+    as_record,
     at_the_first_opening_of,
     code,
     columns,
@@ -41,6 +43,7 @@ from bad_input import (
     folder_deeper_than_a_path_may_be,
     full_disk,
     functions,
+    globbed,
     gone,
     gzip_bomb,
     gzipped,
@@ -51,6 +54,7 @@ from bad_input import (
     lines,
     link,
     locked,
+    lying,
     mixed,
     no_parts,
     noise,
@@ -59,6 +63,7 @@ from bad_input import (
     only,
     other_columns,
     parquet_that_gives_one_long_text_again_and_again,
+    parquet_with_a_text_of,
     pipe,
     prepared_before,
     recorded,
@@ -72,6 +77,7 @@ from bad_input import (
     staged_submodule,
     table,
     truncated,
+    two_links_to_here,
     with_object,
     with_origin,
     without,
@@ -84,6 +90,7 @@ from sprig.data.collection import collect
 from sprig.data.config import DataConfig
 from sprig.data.preparation import Prepared, prepare
 from sprig.data.rows_of_tables import TableConfig
+from sprig.data.sources import folder, hub, jsonl, packages
 from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, SPECIAL_TOKENS
 from sprig.trace.records import Funnel
 
@@ -228,6 +235,26 @@ FOLDER = [
         arrange=at_the_first_opening_of("z.py", replaced("code/z.py", link("../outside/secret.py", "z.py"))),
     ),
     skip("folder: a .gitignore of no rules", code({".gitignore": b"\xff*\n[z-a]\n!\n/\n[\n\\\n"}), "other file type"),
+    skip(
+        "folder: a rule with a star for each letter of a long name",
+        code({".gitignore": "*a" * 30 + "*b\n", "a" * 250 + ".py": "x = 1"}),
+        "other file type",
+        good=[*FEW, "x = 1"],
+    ),
+    skip(
+        "folder: a rule with many folders of any depth",
+        code({".gitignore": "/**/a" * 20 + "/b\n", "a/" * 500 + "a.py": "x = 1"}),
+        "other file type",
+        good=[*FEW, "x = 1"],
+    ),
+    skip(
+        "folder: a rule of 5,000 letters",
+        code({".gitignore": "*a" * 2500}),
+        "rule of .gitignore too long, or one too many",
+        "other file type",
+    ),
+    skip("folder: a pipe for a licence", code(make=pipe("LICENSE")), "not a regular file"),
+    skip("folder: a pipe for rules", code(make=pipe(".gitignore")), "not a regular file"),
     skip("functions: Python 2", functions("print 'hello'\n"), "not Python 3 syntax"),
     skip("functions: an integer of 5,000 digits", functions(f"x = {'1' * 5000}\n"), "not Python 3 syntax"),
     skip("functions: a file that is cut off", functions("def f(x):\n    return (x +\n"), "not Python 3 syntax"),
@@ -256,6 +283,7 @@ FOLDER = [
     ),
     refuse("folder: not there", only(lambda root: None), "data.path=", "there is no such folder"),
     refuse("folder: empty", only(Path.mkdir), "data.path=", "there is no file in it"),
+    refuse("folder: a NUL in a path", lambda place: folder.Config(path="a\0b"), "data.path='a\\x00b': it cannot be"),
     refuse("folder: a pipe for a path", only(os.mkfifo), "it is neither a folder nor a regular file"),
     refuse("folder: a device for a path", only(lambda root: root.symlink_to("/dev/zero")), "neither a folder nor"),
     refuse("folder: a loop for a path", only(lambda root: root.symlink_to("code")), "it cannot be read", "loop"),
@@ -287,7 +315,29 @@ JSONL = [
     broken("an integer of 5,000 digits", b'{"content": "x", "n": ' + b"1" * 5000 + b"}", "not JSON"),
     broken("a list", b'["x = 1"]', "not an object"),
     broken("null", b"null", "not an object"),
-    broken("a field of another name", b'{"contents": "x"}', f"{NO_TEXT}; did you mean 'contents'?"),
+    broken("a field of another name", b'{"contents": "x"}', "no field 'content'"),
+    broken("a field with a name of 5 MB", line({"content" * 700_000: "x"}), "no field 'content'"),
+    skip(
+        "jsonl: names for a field",
+        rows(GOOD_LINES + lines([f"x = {n}" for n in range(300)]) + b'{"text1": "x"}\n{"text2": "x"}\n'),
+        "broken line: no field 'content'",
+        count=2,
+        good=[*MANY, *(f"x = {n}" for n in range(300))],
+    ),
+    skip(
+        "jsonl: a text over the limit", table(line({"content": "x" * 999}), max_text_bytes=900), "text over 900 bytes"
+    ),
+    skip("jsonl: a glob, and two links to here", globbed("**/*.jsonl", two_links_to_here), "link", count=2),
+    skip(
+        "jsonl: a glob, and a link to a folder outside",
+        globbed("*/*.jsonl", lambda root: (link("../outside", "x")(root), written(root / "y" / "b.jsonl", GOOD_LINES))),
+        "link",
+    ),
+    skip(
+        "jsonl: a link to a folder outside",
+        table(b"", make=link("../outside", "x")),
+        "link",
+    ),
     broken("no text", b'{"content": null}', NO_TEXT),
     broken("a list for a text", b'{"content": ["x"]}', NO_TEXT),
     broken("a number for a text", b'{"content": 7}', NO_TEXT),
@@ -395,6 +445,8 @@ JSONL = [
         rows(b"", make=sparse("b.jsonl", 1 << 40), max_output_bytes=100 * MEGABYTE),
         "b.jsonl holds more than data.max_output_bytes=100,000,000 bytes",
     ),
+    refuse("jsonl: a NUL in a path", lambda place: jsonl.Config(path="~\0"), "data.path='~\\x00'"),
+    refuse("jsonl: a NUL in a glob", lambda place: jsonl.Config(path="a\0/*.jsonl"), "data.path='a\\x00/*.jsonl'"),
     refuse("jsonl: a column that no line has", table(b"", license_column="licence"), "no line has a field 'licence'"),
     refuse(
         "jsonl: no file of JSON lines", rows(b"", "a.txt"), "there is no .jsonl or .jsonl.gz or .jsonl.zst file in it"
@@ -424,8 +476,18 @@ PARQUET = [
         good=[*MANY, "x" * 5 * MEGABYTE],
         mebibytes=250,
     ),
+    skip(
+        "parquet: a text over the limit",
+        columns(pa.array(["x" * 10_000_001])),
+        "text over 10,000,000 bytes",
+    ),
     normalise("parquet: CRLF and a mark", columns(pa.array(["\ufeffx = 1\r\n"])), "x = 1\n"),
     normalise("parquet: special tokens in code", columns(pa.array([MARKED])), MARKED, prepared=no_special_token_in),
+    refuse(
+        "parquet: one text of 300 MB",
+        columns(make=lambda root: parquet_with_a_text_of(300, root / "b.parquet")),
+        "b.parquet: 'content' unpacks to more than 200 times its size",
+    ),
     refuse("parquet: cut off", damaged_parquet(lambda data: data[: len(data) // 2]), UNREADABLE),
     refuse("parquet: without its last byte", damaged_parquet(lambda data: data[:-1]), UNREADABLE),
     refuse("parquet: without bytes", damaged_parquet(lambda data: b""), UNREADABLE),
@@ -449,10 +511,40 @@ HUB = [
     skip("hub: a row without text", dataset("a.jsonl", GOOD_LINES + line({"content": None})), "row without text"),
     skip("hub: a NUL", dataset("a.jsonl", GOOD_LINES + line({"content": "x\0"})), "binary file"),
     skip("hub: a text of white space", dataset("a.jsonl", GOOD_LINES + line({"content": "\n"})), "empty file"),
+    skip(
+        "hub: a text over the limit",
+        dataset("a.jsonl", GOOD_LINES + line({"content": "x" * 999}), max_text_bytes=900),
+        "text over 900 bytes",
+    ),
+    skip("hub: a pipe", dataset("a.jsonl", GOOD_LINES, pipe("b.jsonl")), "not a regular file"),
+    skip("hub: a link to a device", dataset("a.jsonl", GOOD_LINES, link("/dev/zero", "b.jsonl")), "link"),
+    skip(
+        "hub: a link out of the folder",
+        dataset(
+            "a.jsonl",
+            GOOD_LINES,
+            lambda root: (written(root.parent / "o.jsonl", GOOD_LINES), link("../o.jsonl", "b.jsonl")(root)),
+        ),
+        "link",
+    ),
+    skip("hub: two links to here", dataset("a.jsonl", GOOD_LINES, two_links_to_here), "link", count=2),
     normalise("hub: CRLF", dataset("a.jsonl", GOOD_LINES + line({"content": "x\r\n"})), "x\n"),
     refuse("hub: a line that is cut off", dataset("a.jsonl", GOOD_LINES + b'{"content": "x'), "it cannot be read"),
     refuse("hub: an integer of 5,000 digits", dataset("a.jsonl", b'{"content": ' + b"1" * 5000 + b"}"), "data.name="),
     refuse("hub: a gzip file that is cut off", dataset("a.jsonl.gz", gzipped(GOOD_LINES)[:-9]), "it cannot be read"),
+    refuse("hub: a gzip bomb", dataset("a.jsonl.gz", gzip_bomb(700)), "a.jsonl.gz is packed", "data=jsonl"),
+    refuse("hub: a gzip bomb of another ending", dataset("a.jsonl.foo", gzip_bomb(700)), "a.jsonl.foo is packed"),
+    refuse(
+        "hub: one text of 300 MB",
+        dataset("a.parquet", lambda path: parquet_with_a_text_of(300, path)),
+        "a.parquet: 'content' unpacks to more than 200 times its size",
+    ),
+    refuse(
+        "hub: a description that leads out of the folder",
+        dataset("a.jsonl", GOOD_LINES, link("../outside/secret.py", "README.md")),
+        "README.md in it must be a regular file",
+    ),
+    refuse("hub: a NUL in a name", lambda place: hub.Config(name="a\0b"), "data.name='a\\x00b': it cannot be read"),
     refuse("hub: a Parquet file that is none", dataset("a.parquet", b"PAR1 not at all PAR1"), "it cannot be read"),
     refuse("hub: numbers for texts", dataset("a.jsonl", line({"content": 7})), "'content' has no text in it, but int"),
     refuse("hub: no such column", dataset("a.jsonl", line({"contents": "x"})), "has no column 'content'"),
@@ -476,6 +568,30 @@ GIT = [
     skip(
         "git: an object that is cut off",
         repository({"bad.py": "x = 1\n"}, harm=with_object("HEAD:bad.py", cut_off)),
+        "object missing or damaged",
+    ),
+    skip(
+        "git: an object that says it is shorter",
+        repository({"bad.py": "x" * 60}, harm=with_object("HEAD:bad.py", lying)),
+        "object missing or damaged",
+    ),
+    skip(
+        "git: an object that says it is shorter, given out as it is unpacked",
+        repository(
+            {"bad.py": "x" * 60},
+            harm=lambda root: (
+                with_object("HEAD:bad.py", lying)(root),
+                in_git(root, "config", "core.bigFileThreshold", "1"),
+            ),
+        ),
+        "object missing or damaged",
+    ),
+    skip(
+        "git: another object in the place of one",
+        repository(
+            {"bad.py": "x" * 60},
+            harm=with_object("HEAD:bad.py", lambda file: file.write_bytes(zlib.compress(b"blob 60\0" + b"y" * 60))),
+        ),
         "object missing or damaged",
     ),
     normalise("git: CRLF", repository({"bad.py": "x = 1\r\n"}), "x = 1\n"),
@@ -524,6 +640,30 @@ PACKAGES = [
         "packages: a folder for a file", recorded(b"cat.py,,\n", lambda s: (s / "cat.py").mkdir()), "not a regular file"
     ),
     skip("packages: damaged JSON beside the record", with_origin("{"), "package with a damaged record"),
+    skip("packages: deeply nested JSON", with_origin("[" * 100_000), "package with a damaged record"),
+    skip("packages: a list for an origin", with_origin("[]"), "package with a damaged record"),
+    skip("packages: a list for a folder", with_origin('{"dir_info": [1]}'), "package with a damaged record"),
+    *(
+        skip(f"packages: {what} for {name}", as_record(name, make), f"package with {reason}")
+        for name, reason in {
+            "METADATA": "damaged metadata",
+            "RECORD": "a damaged record",
+            "direct_url.json": "a damaged record",
+        }.items()
+        for what, make in {
+            "a pipe": os.mkfifo,
+            "a link to a device": lambda path: path.symlink_to("/dev/zero"),
+            "a terabyte of nothing": lambda path: sparse(path.name, 1 << 40)(path.parent),
+            "Latin-1": lambda path: written(path, b"Name: c\xe9t\n"),
+        }.items()
+    ),
+    skip("packages: a record of a million lines", recorded(b"a.py\n" * MEGABYTE), "package with a damaged record"),
+    skip(
+        "packages: a pipe for the records",
+        environment(lambda s: os.mkfifo(s / "cat.egg-info")),
+        "package with damaged metadata",
+    ),
+    skip("packages: a folder that is a loop", recorded(b"cat/x.py,,\n", link("cat", "cat")), "unreadable"),
     skip("packages: a list for an object", with_origin('{"dir_info": {"editable": [1]}}'), "package in editable mode"),
     skip(
         "packages: metadata of zeros",
@@ -549,6 +689,11 @@ PACKAGES = [
         "packages: CRLF in a file and in the record",
         recorded(b"cat.py,,\r\n", lambda site: written(site / "cat.py", "x = 1\r\n")),
         "x = 1\n",
+    ),
+    refuse(
+        "packages: a NUL in the path of the environment",
+        lambda place: packages.Config(environment="a\0b"),
+        "data.environment='a\\x00b': it cannot be read",
     ),
     refuse("packages: no environment", environment_at(Path.mkdir), "it is no environment"),
     refuse("packages: a file for an environment", environment_at(Path.touch), "it cannot be read (Not a directory)"),

@@ -3,6 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from sprig.data.deduplication import text_key
 from sprig.data.preparation import Prepared, fingerprint, prepare
@@ -122,6 +125,29 @@ def test_a_setting_that_shapes_the_data_has_data_of_its_own(change, tmp_path):
     assert not prepared_from(path, **change).funnel.from_cache
 
 
+@given(
+    bodies=st.lists(st.integers(0, 6), min_size=6, max_size=40),
+    seed=st.integers(0, 5),
+)
+@settings_of_hypothesis(max_examples=15, suppress_health_check=list(HealthCheck))
+def test_no_near_duplicate_stands_on_both_sides_however_files_are_copied(bodies, seed, tmp_path_factory):
+    place = tmp_path_factory.mktemp("copies")
+    statements = [[f"    total_{b} = first_{b}[{k}] + second_{b}({k}, {b})\n" for k in range(30)] for b in range(7)]
+    texts = {
+        f"f{n}.py": f"def f(a):\n    # copy {n}\n" + "".join(statements[b]) + f"    return {n}\n"
+        for n, b in enumerate(bodies)
+    }
+    texts |= {f"other{n}.py": text for n, text in enumerate(functions(8).values())}
+    prepared = prepared_from(code(place, texts), near_duplicates=0.7, seed=seed, batch_size=1)
+    sides = [
+        {line for document in side for line in document.text.splitlines() if "total_" in line}
+        for side in (prepared.train_documents, prepared.val_documents)
+    ]
+    assert not sides[0] & sides[1]
+    copies = len(bodies) - len(set(bodies))
+    assert prepared.funnel.dropped.get("near duplicate", 0) >= copies
+
+
 def test_the_funnel_adds_up(tmp_path):
     path = code(tmp_path, functions(30) | {"copy.py": functions(1)["f0.py"], "no.py": "def broken(:"})
     funnel = prepared_from(path, unit="function", near_duplicates=None).funnel
@@ -195,3 +221,15 @@ def test_what_cannot_be_read_is_counted_and_the_rest_is_prepared(tmp_path):
     assert {name.removeprefix("left out: ") for name in left_out} >= {"not UTF-8", "not a regular file", "link loop"}
     texts = {document.text for document in documents_of(prepared)}
     assert len(texts) == 32 and {"x = 1\n", "y = 2\nz = 3\n"} <= texts
+
+
+def test_the_vocabulary_is_learnt_from_no_more_than_is_needed(tmp_path, monkeypatch):
+    learnt_from = []
+    train = CodeTokenizer.train
+    monkeypatch.setattr("sprig.data.preparation.LEARNT_FROM", 200)
+    monkeypatch.setattr(
+        CodeTokenizer, "train", lambda texts, *rest: train(learnt_from.extend(texts) or learnt_from, *rest)
+    )
+    prepared = prepared_from(code(tmp_path, functions(60)))
+    assert len("".join(learnt_from[:-1])) < 200 <= len("".join(learnt_from))
+    assert set(learnt_from) <= {document.text for document in prepared.train_documents}

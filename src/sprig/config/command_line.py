@@ -30,7 +30,7 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
             if key not in texts:
                 others.append(key)  # its place, for Hydra takes no settings behind flags
             texts.setdefault(key, []).append(value)
-        elif key == "data.filters":  # a choice of thresholds: an option of its group
+        elif key == "data.filters" and re.fullmatch(r"\w+(,\w+)*", value):  # named thresholds: options of a group
             others.append(f"data/filters={value}")
         else:
             others.append(_DEBUG.get(verb, "debug=traceback") if argument == "debug=true" else argument)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import accumulate, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, CodeTokenizer
 from sprig.trace.records import Funnel, Stage
 
 LEARNT_FROM = 32_000_000
-"""Bytes of the training side that the vocabulary is learnt from at most: more changes it little and takes memory."""
+"""Characters of the training side that the vocabulary is learnt from: more changes it little and takes memory."""
 
 
 @dataclass(frozen=True)
@@ -145,13 +144,12 @@ def fingerprint(keys: NDArray[np.uint8]) -> str:
 
 
 def _at_most(limit: int, documents: Documents) -> Iterator[str]:
-    """Texts of the first documents, which are in random order, as long as they have limit bytes together at most."""
-    texts = (document.text for document in documents)
-    return (text for text, _ in takewhile(lambda seen: seen[1] <= limit, _with_size(texts)))
-
-
-def _with_size(texts: Iterator[str]) -> Iterator[tuple[str, int]]:
-    yield from accumulate(((text, len(text)) for text in texts), lambda sofar, new: (new[0], sofar[1] + new[1]))
+    """Texts of the first documents, which are in random order, until they have limit characters together."""
+    for document in documents:
+        yield document.text
+        limit -= len(document.text)
+        if limit <= 0:
+            return
 
 
 def _histogram(lengths: NDArray[np.int64]) -> dict[str, int]:

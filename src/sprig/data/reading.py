@@ -62,17 +62,34 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     return data
 
 
-def _read_regular(path: Path, max_bytes: int) -> bytes:
+def descriptor_of(path: Path) -> int:
+    """Open the regular file at path for reading; Unfit where it is none, OSError."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise Unfit("unreadable")
+    if not stat.S_ISREG(mode):  # looked at first: merely opening a device may do something
+        raise Unfit("not a regular file")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it may have become another since
+        os.close(descriptor)
+        raise Unfit("not a regular file")
+    return descriptor
+
+
+def _read_regular(path: Path, max_bytes: int) -> bytes:
+    descriptor = descriptor_of(path)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unfit("not a regular file")
         data = bytearray()  # counted as it is read: the size on record may be old, or a fiction (below /proc)
         while len(data) <= max_bytes and (chunk := os.read(descriptor, _CHUNK)):
             data += chunk
     finally:
         os.close(descriptor)
     return bytes(data)
+
+
+def shown(path: str) -> str:
+    """A path of the user's as a message shows it: in quotes where something in it cannot be seen."""
+    return path if path.isprintable() else repr(path)
 
 
 def source_text(data: bytes, name: str) -> str:

@@ -4,20 +4,23 @@ Where it stands: below the sources `jsonl`, `parquet` and `hub`, which differ in
 One row is one whole file of code. Its text is normalised as that of a file is (`sprig.data.reading.decode`).
 """
 
-import glob
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from glob import has_magic
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.languages import EXTENSIONS, language_of
-from sprig.data.reading import Unfit, decode
+from sprig.data.reading import Unfit, decode, descriptor_of, shown
+
+_MAX_NAMES, _MAX_LETTERS = 1000, 80  # of what strangers call their columns, looked at for a nearest one
 
 
 @dataclass
@@ -34,12 +37,16 @@ class TableConfig(DataConfig):
     """An SPDX expression, as it stands."""
     language_column: str | None = None
     """The language's name; null goes by the ending of the path."""
+    max_text_bytes: int = 10_000_000
+    """Rows with a longer text in one of these columns are skipped."""
 
 
 def columns(config: TableConfig) -> list[str]:
-    """The columns that are read, each once; ValueError where the column of the text has no name."""
+    """The columns that are read, each once; ValueError where the column of the text has no name, or no text fits."""
     if not config.text_column:
         raise ValueError("data.text_column needs the name of the column that the code is in.")
+    if config.max_text_bytes < 1:
+        raise ValueError("data.max_text_bytes must be at least 1.")
     others = (config.path_column, config.group_column, config.license_column, config.language_column)
     return list(dict.fromkeys(name for name in (config.text_column, *others) if name))
 
@@ -53,8 +60,14 @@ def check_columns(config: TableConfig, present: Collection[str], where: str) -> 
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a sentence about a name that is not among names."""
-    found = get_close_matches(name, list(names), n=1, cutoff=0.0)
+    short = ("".join(filter(str.isprintable, name[:_MAX_LETTERS])) for name in islice(names, _MAX_NAMES))
+    found = get_close_matches(name, list(short), n=1, cutoff=0.0)
     return f"; did you mean {found[0]!r}?" if found else "."
+
+
+def too_long(config: TableConfig) -> str:
+    """The reason for leaving out a row with a text that is longer than it may be."""
+    return f"text over {config.max_text_bytes:,} bytes"
 
 
 def document(row: Mapping[str, str | bytes | None], place: str, config: TableConfig) -> Document:
@@ -71,16 +84,18 @@ def document(row: Mapping[str, str | bytes | None], place: str, config: TableCon
     if text is None:
         raise Unfit("row without text")
     words = [word(name) for name in (config.path_column, config.group_column, config.license_column)]
-    language = word(config.language_column).strip().lower()
+    language = word(config.language_column)
     try:
-        for value in words:
-            value.encode()
         data = text if isinstance(text, bytes) else text.encode()
+        sizes = [len(data), *(len(value.encode()) for value in words), len(language)]
     except UnicodeEncodeError:
         raise Unfit("lone surrogates") from None
+    if max(sizes) > config.max_text_bytes:
+        raise Unfit(too_long(config))
     code = decode(data, python=False)  # what a coding cookie says was true of the file that the row was made from
     if not code.strip():
         raise Unfit("empty file")
+    language = language.strip().lower()
     path = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words[0].strip()) or place
     return Document(
         text=code,
@@ -99,47 +114,112 @@ def _language(name: str) -> str:
 def files_at(path: str, endings: tuple[str, ...], skips: Skips) -> list[tuple[Path, str]]:
     """The regular files that data.path means, in order, each with its name in messages; ValueError where there is none.
 
-    path is one file of any ending, or a folder or a glob of files with one of these endings. Links are followed to
-    what path itself names, and nowhere else; hidden folders are left out.
+    path is one file of any ending, or a folder or a glob of files with one of these endings; ** in a glob stands for
+    folders at any depth. Links are followed to what path itself names, in a glob up to its first wildcard, and nowhere
+    else; hidden folders are left out.
     """
-    given = os.path.expanduser(path)  # noqa: PTH111  (Path.expanduser raises for an unknown user)
     if not path:
         raise ValueError(f"data.path needs a file, a folder or a glob of {', '.join(endings)}.")
+    if "\0" in path:
+        raise ValueError(f"data.path={shown(path)}: there is nothing to read (a path has no NUL)")
+    given = os.path.expanduser(path)  # noqa: PTH111  (Path.expanduser raises for an unknown user)
     try:
         root = Path(given).resolve()
         mode = root.stat().st_mode
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a NUL
-        names = glob.glob(given, recursive=True) if glob.has_magic(given) else []  # noqa: PTH207
-        if not names:
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a lone surrogate
+        links = skips.counts["link"]
+        matching = list(_matching(Path(given).parts, skips)) if has_magic(given) else []
+        if not matching and skips.counts["link"] == links:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise ValueError(f"data.path={path}: there is nothing to read ({reason})") from None
-        found = ((Path(name), name) for name in names if not Path(name).is_dir())
+            raise ValueError(f"data.path={shown(path)}: there is nothing to read ({reason})") from None
+        found = ((file, str(file)) for file in matching)
     else:
         if not stat.S_ISDIR(mode):
             if not stat.S_ISREG(mode):
-                raise ValueError(f"data.path={path}: it is neither a folder nor a regular file")
+                raise ValueError(f"data.path={shown(path)}: it is neither a folder nor a regular file")
             return [(root, root.name)]
-        found = ((file, file.relative_to(root).as_posix()) for file in _below(root, skips))
-    files = sorted((file, name) for file, name in found if _wanted(file, name, endings, skips))
+        found = ((file, file.relative_to(root).as_posix()) for file in files_below(root, skips))
+    files = sorted((file, name) for file, name in found if is_regular(file, name, skips, endings))
     if not files:
         links = skips.counts["link"]
         reason = f" ({links} left out, since they are links)" if links else ""
-        raise ValueError(f"data.path={path}: there is no {' or '.join(endings)} file in it{reason}")
+        raise ValueError(f"data.path={shown(path)}: there is no {' or '.join(endings)} file in it{reason}")
     return files
 
 
-def _below(root: Path, skips: Skips) -> Iterator[Path]:
+def files_below(root: Path, skips: Skips) -> Iterator[Path]:
+    """All below root that is no folder, but what is in hidden folders; a link to a folder is not entered but counted.
+
+    Links to files come too: whoever opens files looks at what they are.
+    """
+
     def unreadable(error: OSError) -> None:
-        skips.add(str(Unfit.because(error)), os.fsdecode(error.filename))
+        skips.add(str(Unfit.because(error)), _printable(os.fsdecode(error.filename)))
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
-        for name in [name for name in folders if fnmatchcase(name, ".*")]:
-            skips.add("hidden, vendored or generated folder", name)
-            folders.remove(name)
+        for name in list(folders):
+            if fnmatchcase(name, ".*"):
+                skips.add("hidden, vendored or generated folder", _printable(name))
+                folders.remove(name)
+            elif Path(folder, name).is_symlink():  # os.walk names it, and does not enter it
+                skips.add("link", _printable(str(Path(folder, name).relative_to(root))))
         yield from (Path(folder, name) for name in names)
 
 
-def _wanted(file: Path, name: str, endings: tuple[str, ...], skips: Skips) -> bool:
+def _matching(parts: Sequence[str], skips: Skips) -> Iterator[Path]:
+    """What a glob means, cut into parts, but for folders: as the module glob reads it, with no link followed."""
+    first = next(number for number, part in enumerate(parts) if has_magic(part))
+    pattern = parts[first:]
+    pending = [(Path(*parts[:first]), _or_further({0}, pattern))]
+    while pending:
+        folder, places = pending.pop()
+        try:
+            with os.scandir(folder) as scanned:
+                entries = list(scanned)
+        except OSError as error:
+            skips.add(str(Unfit.because(error)), _printable(str(folder)))
+            continue
+        except ValueError:  # a lone surrogate that stands for no byte
+            continue
+        for entry in entries:
+            # Places in the pattern, all at once: what one name may match is not tried again for each way to get there.
+            after = _or_further(
+                {
+                    place if pattern[place] == "**" else place + 1
+                    for place in places
+                    if place < len(pattern) and _means(pattern[place], entry.name)
+                },
+                pattern,
+            )
+            path = folder / entry.name
+            if entry.is_symlink() and after and path.is_dir():
+                skips.add("link", _printable(str(path)))
+            elif entry.is_dir(follow_symlinks=False):
+                if after - {len(pattern)}:
+                    pending.append((path, after))
+            elif len(pattern) in after:
+                yield path
+
+
+def _means(part: str, name: str) -> bool:
+    return fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))
+
+
+def _or_further(places: set[int], pattern: Sequence[str]) -> set[int]:
+    """These places in a pattern, and those behind any ** at them, which may stand for no folder at all."""
+    for place in sorted(places):
+        while place < len(pattern) and pattern[place] == "**":
+            place += 1
+            places.add(place)
+    return places
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def is_regular(file: Path, name: str, skips: Skips, endings: tuple[str, ...] = ("",)) -> bool:
+    """Whether a file is a regular one with one of these endings; what it is instead is counted."""
     try:
         name.encode()
         mode = file.lstat().st_mode
@@ -148,7 +228,7 @@ def _wanted(file: Path, name: str, endings: tuple[str, ...], skips: Skips) -> bo
         if not stat.S_ISREG(mode):
             raise Unfit("link" if stat.S_ISLNK(mode) else "not a regular file")
     except UnicodeEncodeError:
-        skips.add("file name not UTF-8", os.fsencode(name).decode("utf-8", "backslashreplace"))
+        skips.add("file name not UTF-8", _printable(name))
     except OSError as error:
         skips.add(str(Unfit.because(error)), name)
     except Unfit as reason:
@@ -161,17 +241,16 @@ def _wanted(file: Path, name: str, endings: tuple[str, ...], skips: Skips) -> bo
 def open_regular(file: Path) -> BinaryIO:
     """Open a file for reading in bytes; Unfit where it is none by now. Never waits for a pipe, follows no link."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return os.fdopen(descriptor_of(file), "rb")
     except OSError as error:
         raise Unfit.because(error) from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Unfit("not a regular file")
-    return os.fdopen(descriptor, "rb")
 
 
 def state_of(files: Iterable[Path]) -> Iterator[str]:
-    """A line for each file that differs once the file was written anew."""
+    """A line for each file that differs once the file was written anew, or is gone."""
     for file in files:
-        status = file.stat()
+        try:
+            status = file.stat()
+        except OSError:
+            continue  # it vanished since it was found
         yield f"{file} {status.st_size} {status.st_mtime_ns}"

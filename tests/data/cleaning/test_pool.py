@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from sprig.data.cleaning import worker as worker_program
+from sprig.data.cleaning.cleaner import Cleaner
 from sprig.data.cleaning.pool import Candidate, _Worker, cleaned
 from sprig.data.config import DataConfig
+from sprig.data.deduplication import text_key
 from sprig.data.documents import Document, Skips
 
 GOOD = "def f(x):\n    return x\n"
@@ -153,3 +155,19 @@ def test_a_python_that_does_not_start_is_an_error_not_a_skip(monkeypatch: pytest
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match="status 1"):
         list(functions_of([("a.py", GOOD)], Skips()))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_several_workers_come_to_what_none_comes_to(workers: int) -> None:
+    config = DataConfig(unit="function", redact=True, near_duplicates=0.7)
+    files = [
+        Document(GOOD * (n % 4) + f"# jane.doe@host{n}.net\ndef g{n}(): pass\n", f"{n}.py", "", language="python")
+        for n in range(40)
+    ]
+    skips, redacted = Skips(), Counter[str]()
+    found = list(cleaned(files, config, skips, redacted, workers=workers))
+    cleaner = Cleaner(config)
+    expected = [document for file in files for document in cleaner.clean(file).documents]
+    assert [candidate.document for candidate in found] == expected
+    assert [candidate.key for candidate in found] == [text_key(document.text) for document in expected]
+    assert redacted == {"email": 40} and len({len(candidate.signature) for candidate in found}) == 1

@@ -144,3 +144,18 @@ def test_the_state_is_that_of_the_files_or_the_commit(tmp_path: Path) -> None:
     os.utime(tmp_path / "a.jsonl", (0, 0))
     assert before != list(state(config))
     assert list(state(Config(name="x/y", revision="0f" * 20))) == ["0f" * 20]
+
+
+def test_what_is_no_regular_file_of_the_folder_is_counted_and_not_read(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_jsonl(root / "a.jsonl", {"content": "a = 1"})
+    write_jsonl(tmp_path / "outside.jsonl", {"content": "secret = 1"})
+    (root / "b.jsonl").symlink_to("../outside.jsonl")
+    os.mkfifo(root / "c.jsonl")
+    (root / "d").symlink_to("..")
+    found, skips = read(root)
+    assert [document.text for document in found] == ["a = 1"]
+    assert skips.counts == {"link": 2, "not a regular file": 1}
+    (root / "README.md").write_text("---\nconfigs:\n- config_name: x\n  data_files: ['../outside.jsonl']\n---\n")
+    with pytest.raises(ValueError, match=r"no regular file of train is in the folder\)$"):
+        read(root)

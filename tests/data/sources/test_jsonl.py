@@ -86,7 +86,7 @@ BROKEN = [
     ("not JSON", b"[" * 100_000),
     ("not JSON", b'{"content": "x", "n": ' + b"1" * 5000 + b"}"),
     ("not an object", b'["x = 1"]'),
-    ("no text in the field 'content'; did you mean 'contents'?", b'{"contents": "x = 1", "id": 3}'),
+    ("no field 'content'", b'{"contents": "x = 1", "id": 3}'),
     ("no text in the field 'content'", b'{"content": null}'),
     ("no text in the field 'content'", b'{"content": ["x"]}'),
     ("no text in the field 'path'", b'{"content": "x", "path": 7}'),
@@ -307,3 +307,55 @@ def test_the_sources_of_rows_import_nothing_slow() -> None:
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     slow = {"torch", "numpy", "tokenizers", "pyarrow", "datasets", "huggingface_hub", "zstandard", "pandas"}
     assert not slow & set(modules.split())
+
+
+def test_a_file_that_vanishes_has_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_bytes(good(1))
+    lines = state(Config(path=str(tmp_path)))
+    next(lines)
+    (tmp_path / "b.jsonl").unlink()
+    assert list(lines) == []
+
+
+def test_a_plain_file_with_more_in_it_than_may_be_is_refused_before_any_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(good(1))
+    (tmp_path / "b.jsonl").write_bytes(good(99))
+    with pytest.raises(ValueError, match=r"^b\.jsonl holds more than data\.max_output_bytes=100 bytes\.$"):
+        documents(Config(path=str(tmp_path), max_output_bytes=100), Skips())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.jsonl", ["a.jsonl"]),
+        ("**/*.jsonl", ["a.jsonl", "b/c/d.jsonl", "b/e.jsonl"]),
+        ("**", ["a.jsonl", "b/c/d.jsonl", "b/e.jsonl"]),
+        ("*/**/[de].jsonl", ["b/c/d.jsonl", "b/e.jsonl"]),
+        ("b/**/**/d.*", ["b/c/d.jsonl"]),
+        ("?/e.jsonl", ["b/e.jsonl"]),
+        (".h*/*.jsonl", [".hidden/f.jsonl"]),
+        ("b/../*.jsonl", ["a.jsonl"]),
+    ],
+)
+def test_a_glob_means_what_a_shell_takes_it_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, names: list[str]
+) -> None:
+    for name in ("a.jsonl", "b/c/d.jsonl", "b/e.jsonl", ".hidden/f.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(good(1))
+    monkeypatch.chdir(tmp_path)
+    expected = [f"{name}:1" if ".." not in pattern else f"b/../{name}:1" for name in names]
+    assert [document.path for document in read(pattern)[0]] == expected
+
+
+def test_links_up_to_the_first_wildcard_are_followed_and_none_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "real/x").mkdir(parents=True)
+    (tmp_path / "real/x/a.jsonl").write_bytes(good(1))
+    (tmp_path / "real/y").symlink_to("x")
+    (tmp_path / "link").symlink_to("real")
+    found, skips = read(f"{tmp_path}/link/*/a.jsonl")
+    assert [document.path for document in found] == [f"{tmp_path}/link/x/a.jsonl:1"]
+    assert skips.examples == {"link": f"{tmp_path}/link/y"}
+    with pytest.raises(ValueError, match=r"there is no .* file in it \(1 left out, since they are links\)$"):
+        documents(Config(path=f"{tmp_path}/link/y*/a.jsonl"), Skips())

@@ -177,3 +177,27 @@ def test_the_state_is_another_once_a_file_was_written_anew(tmp_path: Path) -> No
     assert before == list(state(Config(path=str(tmp_path))))
     os.utime(tmp_path / "a.parquet", (0, 0))
     assert before != list(state(Config(path=str(tmp_path))))
+
+
+def test_a_text_or_a_path_may_be_as_long_as_it_may_and_no_longer(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", {"content": ["x" * 99, "é" * 50, "é" * 49], "path": ["a", "b", "c" * 100]})
+    found, skips = read(tmp_path, path_column="path", max_text_bytes=99)
+    assert [document.path for document in found] == ["a"]
+    assert (skips.counts, skips.examples) == ({"text over 99 bytes": 2}, {"text over 99 bytes": "a.parquet:2"})
+    assert len(read(tmp_path, max_text_bytes=100)[0]) == 3
+
+
+def test_a_row_group_may_be_as_large_as_it_may_and_no_larger(tmp_path: Path) -> None:
+    texts = [os.urandom(500).hex() for _ in range(100)]
+    write(tmp_path / "a.parquet", {"content": texts, "other": texts}, use_dictionary=False)
+    size = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0).column(0).total_uncompressed_size
+    assert len(read(tmp_path, max_chunk_bytes=size)[0]) == 100
+    with pytest.raises(ValueError, match=rf"^a.parquet: a row group has {size:,} bytes in the column 'content'"):
+        read(tmp_path, max_chunk_bytes=size - 1)
+
+
+def test_a_large_row_group_is_read_as_a_small_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.parquet", {"content": [f"x = {number}" for number in range(100)]})
+    before = read(tmp_path)
+    monkeypatch.setattr(parquet, "_LARGE", 100)
+    assert read(tmp_path) == before

@@ -5,6 +5,7 @@ the files as the source `folder` does. What a repository's own configuration nam
 is not run: the code of strangers is data here.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -22,10 +23,14 @@ from sprig.data.languages import language_of
 from sprig.data.reading import Unfit, source_text
 from sprig.data.sources.folder import VENDORED, left_out_by_name, selection
 
-_SAFE = ("-c", "core.fsmonitor=", "-c", "protocol.allow=never", "--no-optional-locks", "--no-pager")
+_SAFE = (
+    *("-c", "core.fsmonitor=", "-c", "protocol.allow=never", "--no-optional-locks", "--no-pager"),
+    *("-c", "core.bigFileThreshold=512m"),  # smaller objects are not given out before all of them is unpacked
+)
 _KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "SUDO_UID")  # the last three say whose repositories git trusts
 _SECONDS = 60  # for finding a revision: a configuration may include a pipe
 _MAX_LICENSE_BYTES = 1_000_000
+_MAX_HEADER = 200  # bytes of what git says before a blob: a name of 64, a word and a number
 
 
 @dataclass
@@ -56,7 +61,7 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     wanted = selection(config.languages, config.patterns)
     paths: object = config.paths
     if not isinstance(paths, list) or not paths:
-        raise ValueError("data=git needs a list of the repositories to read: data.paths=[~/code/project]")
+        raise ValueError("data=git needs a list of the repositories to read: 'data.paths=[\"~/code/project\"]'")
     repositories = [_open(path, config.revision) for path in config.paths]
     twice = [path for path, count in Counter(repository.path for repository in repositories).items() if count > 1]
     if twice:
@@ -138,7 +143,7 @@ def _text(entry: _Entry, objects: "_Objects", max_bytes: int, wanted: Callable[[
         raise Unfit(name_says)
     if entry.size is not None and entry.size > max_bytes:
         raise Unfit.over(max_bytes)
-    data = None if entry.size is None else objects.read(entry.object)
+    data = None if entry.size is None else objects.read(entry.object, entry.size)
     if data is None:
         raise Unfit("object missing or damaged")
     return source_text(data, entry.path)
@@ -208,23 +213,27 @@ class _Objects:
         self._path = repository.path
         self._process: subprocess.Popen[bytes] | None = None
 
-    def read(self, name: str) -> bytes | None:
-        """The bytes of the blob of that name; None where it is missing or damaged."""
+    def read(self, name: str, size: int) -> bytes | None:
+        """The bytes of the blob of that name and size; None where it is missing or damaged.
+
+        What is not what its name says ends the process: what else comes out of it answers no question of ours. If it
+        had answered others before, they may be what was wrong, so that a fresh one is asked once more.
+        """
+        fresh = self._process is None
         process = self._process = self._process or self._start()
         assert process.stdin is not None and process.stdout is not None
         with suppress(BrokenPipeError):  # it ended meanwhile, and there is no answer
             process.stdin.write(name.encode() + b"\n")
             process.stdin.flush()
-        header = process.stdout.readline()
-        if header.endswith(b" missing\n"):
+        header = process.stdout.readline(_MAX_HEADER)
+        if header == f"{name} missing\n".encode():
             return None
-        if header.endswith(b"\n"):
-            _, kind, size = header.split()
-            data = process.stdout.read(int(size) + 1)
-            if len(data) == int(size) + 1:
-                return data[:-1] if kind == b"blob" else None
-        self.close()  # a damaged object ends it, and the next one begins anew
-        return None
+        if header == f"{name} blob {size}\n".encode():
+            data = process.stdout.read(size + 1)
+            if data.endswith(b"\n") and _name(data[:-1], len(name)) == name:
+                return data[:-1]
+        self.close()
+        return None if fresh else self.read(name, size)
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -247,6 +256,12 @@ class _Objects:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the run, which then closes its readers
         )
+
+
+def _name(data: bytes, length: int) -> str:
+    """What a blob is called by a repository whose names are so long."""
+    new = hashlib.sha1 if length == 40 else hashlib.sha256
+    return new(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _run(path: Path, *arguments: str, seconds: float | None = None) -> subprocess.CompletedProcess[bytes]:

@@ -3,6 +3,9 @@
 Where it stands: the first step of the way data takes. `datasets` finds and streams the rows,
 `sprig.data.rows_of_tables` makes documents of them. No code that comes with a dataset is ever run, and nothing is
 fetched before it is asked for.
+
+Of a folder, only regular files in it are read, none of them packed: the library below unpacks a file in memory,
+whatever comes out.
 """
 
 import re
@@ -14,9 +17,17 @@ from typing import Any
 
 from sprig.data import rows_of_tables
 from sprig.data.documents import Document, Skips
-from sprig.data.reading import Unfit
+from sprig.data.reading import Unfit, shown
 from sprig.data.rows_of_tables import TableConfig
+from sprig.data.sources import parquet
 
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z", ".rar", ".tar", ".tgz")
+# Their first bytes: the library goes by them where it does not know the ending.
+_MARKS = (
+    *(b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"),
+    *(b"PK\3\4", b"7z\xbc\xaf", b"Rar!"),
+)
+_DESCRIPTIONS = ("README.md", "dataset_infos.json", ".huggingface.yaml")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -26,7 +37,7 @@ class Config(TableConfig):
 
     source: str = "hub"
     name: str = ""
-    """The dataset's name ("codeparrot/codeparrot-clean"), or a folder with its files."""
+    """The dataset's name ("codeparrot/codeparrot-clean"), or a folder with its files, none of them packed."""
     subset: str | None = None
     """One of the dataset's configurations; null: the only or the default one."""
     split: str = "train"
@@ -46,9 +57,9 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 
 def state(config: Config) -> Iterator[str]:
     """The files of a folder with their sizes and times, or the commit that the revision stands for now."""
-    folder = Path(config.name).expanduser()
-    if folder.is_dir():
-        yield from rows_of_tables.state_of(sorted(path for path in folder.rglob("*") if path.is_file()))
+    folder = _folder(config)
+    if folder:
+        yield from rows_of_tables.state_of(sorted(_regular_files(folder, Skips())))
     elif config.revision and _COMMIT.fullmatch(config.revision):
         yield config.revision
     else:
@@ -62,13 +73,15 @@ def state(config: Config) -> Iterator[str]:
 
 
 def _documents(config: Config, columns: list[str], datasets: Any, skips: Skips) -> Iterator[Document]:
-    rows = _rows(config, columns, datasets)
+    rows = _rows(config, columns, datasets, skips)
     checked = False
     for number in count(1):
         try:
             row = next(rows)
         except StopIteration:
             return
+        except _Refused as error:
+            raise ValueError(str(error)) from None
         except Exception as error:  # of the network, of the format, of the dataset's description: all end the run
             raise _refusal(config, error) from None
         if not checked:  # a dataset of JSON lines does not know its columns before
@@ -87,19 +100,67 @@ def _documents(config: Config, columns: list[str], datasets: Any, skips: Skips) 
         yield document
 
 
-def _rows(config: Config, columns: list[str], datasets: Any) -> Iterator[dict[str, Any]]:
-    folder = Path(config.name).expanduser()
-    dataset = datasets.load_dataset(
-        str(folder.resolve()) if folder.is_dir() else config.name,
-        config.subset,
-        split=config.split,
-        revision=config.revision,
-        streaming=True,
-    )
+class _Refused(ValueError):
+    """A refusal in words of ours, among the errors of the libraries."""
+
+
+def _rows(config: Config, columns: list[str], datasets: Any, skips: Skips) -> Iterator[dict[str, Any]]:
+    folder = _folder(config)
+    if folder:
+        files = set(_regular_files(folder, skips))
+        for name in _DESCRIPTIONS:  # which the library reads to the end
+            if (folder / name).exists() and folder / name not in files:
+                raise _Refused(f"data.name={config.name}: {name} in it must be a regular file")
+    builder = datasets.load_dataset_builder(str(folder or config.name), config.subset, revision=config.revision)
+    if folder:
+        _choose(builder.config.data_files, files, columns, config)
+    dataset = builder.as_streaming_dataset(split=config.split)
     known = dataset.column_names
     if known and set(columns) <= set(known):  # pictures beside the code are then not even unpacked
         dataset = dataset.select_columns(columns)
     yield from dataset
+
+
+def _folder(config: Config) -> Path | None:
+    """The folder that the dataset is, where it is one."""
+    try:
+        folder = Path(config.name).expanduser().resolve()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, ~ of an unknown user, a NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"data.name={shown(config.name)}: it cannot be read ({reason})") from None
+
+
+def _regular_files(folder: Path, skips: Skips) -> Iterator[Path]:
+    for path in rows_of_tables.files_below(folder, skips):
+        if rows_of_tables.is_regular(path, path.relative_to(folder).as_posix(), skips):
+            yield path
+
+
+def _choose(data_files: Any, files: set[Path], columns: list[str], config: Config) -> None:
+    """Leave those of a dataset's files that are among files, by split, and look at how much each may unpack to.
+
+    Those of all splits: the library looks into the first of them to see what columns there are.
+    """
+    for split, paths in (data_files or {}).items():
+        # In place: the lists know more than their items. A description may name any file of the machine, or of the net.
+        paths[:] = [path for path in paths if Path(path) in files]
+        for path in map(Path, paths):
+            try:
+                with rows_of_tables.open_regular(path) as stream:
+                    start = stream.read(8)
+                    packed = path.name.lower().endswith(_PACKED) or start.startswith(_MARKS)
+                    if start.startswith(b"PAR1"):
+                        parquet.check_file(stream, columns, path.name)
+            except Unfit as reason:
+                raise _Refused(f"data.name={config.name}: {path.name} cannot be read ({reason})") from None
+            if packed:
+                raise _Refused(
+                    f"data.name={config.name}: it cannot be read ({path.name} is packed, and may unpack to anything).\n"
+                    "Of JSON lines, data=jsonl reads packed files; unpack others."
+                )
+        if not paths and split == config.split:
+            raise _Refused(f"data.name={config.name}: it cannot be read (no regular file of {split} is in the folder)")
 
 
 def _refusal(config: Config, error: Exception) -> ValueError:

@@ -13,6 +13,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ _BLOCK = 1 << 20
 _PIECE = 1 << 10
 _RATIO, _RATIO_FROM = 200, 10_000_000
 _WINDOW = 1 << 27  # bytes; what zstd allows itself by default, and --long=31 does not
+_KEYS = 1000  # of a row that are remembered, to name the nearest where a column is in no row
 _PATIENCE = 1000  # lines after which the share of broken ones says something
 
 
@@ -66,6 +68,9 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     files = rows_of_tables.files_at(config.path, _ENDINGS, skips)
     if any(name.endswith(".zst") for _, name in files):
         _zstandard()
+    for file, name in files:
+        if not _unpacker(name) and _size(file) > config.max_output_bytes:
+            raise _too_much(name, config)
     return _documents(config, files, skips)
 
 
@@ -81,12 +86,12 @@ def _documents(config: Config, files: list[tuple[Path, str]], skips: Skips) -> I
         lines += 1
         try:
             row = _row(line, config)
-            keys = keys or set(row)
+            keys = keys or set(islice(row, _KEYS))
             unseen -= row.keys()
             document = rows_of_tables.document(row, place, config)
         except Unfit as reason:
-            if str(reason) == "empty file":
-                skips.add("empty file", place)
+            if str(reason) in ("empty file", rows_of_tables.too_long(config)):
+                skips.add(str(reason), place)
                 continue
             skips.add(f"broken line: {reason}", place)
             broken, first = broken + 1, first or f"{place} ({reason})"
@@ -124,8 +129,7 @@ def _row(line: bytes | None, config: Config) -> dict[str, str | None]:
         raise Unfit("not an object")
     for name in rows_of_tables.columns(config):
         if not isinstance(value.get(name), str) and (name == config.text_column or value.get(name) is not None):
-            near = rows_of_tables.nearest(name, value).rstrip(".") if name not in value else ""
-            raise Unfit(f"no text in the field {name!r}{near}")
+            raise Unfit(f"no text in the field {name!r}" if name in value else f"no field {name!r}")
     return {name: field if isinstance(field, str) else None for name, field in value.items()}
 
 
@@ -169,12 +173,23 @@ def _content(file: Path, name: str, config: Config, skips: Skips) -> Iterator[by
                 piece = piece.removeprefix(codecs.BOM_UTF8)
             size += len(piece)
             if size > config.max_output_bytes:
-                raise ValueError(f"{name} holds more than data.max_output_bytes={config.max_output_bytes:,} bytes.")
+                raise _too_much(name, config)
             if new and size > max(_RATIO_FROM, _RATIO * stream.tell()):
                 raise ValueError(f"{name} unpacks to more than {_RATIO} times its size: no file of code does.")
             yield piece
     if not size:
         skips.add("empty file", name)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.lstat().st_size
+    except OSError:
+        return 0  # it vanished: that is counted when it is opened
+
+
+def _too_much(name: str, config: Config) -> ValueError:
+    return ValueError(f"{name} holds more than data.max_output_bytes={config.max_output_bytes:,} bytes.")
 
 
 def _unpacker(name: str) -> Callable[[], _Unpacker] | None:

@@ -6,6 +6,7 @@ installer has left (PEP 376), so that each file comes with its package as its gr
 
 import csv
 import json
+import os
 import posixpath
 import re
 import stat
@@ -22,10 +23,13 @@ from typing import cast
 from sprig.data.cleaning.licenses import of_metadata
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
-from sprig.data.reading import Unfit, read_source
+from sprig.data.reading import Unfit, read_bytes, read_source, shown
 
 _BELOW_A_ROOT = ("lib/python*/site-packages", "lib64/python*/site-packages", "lib/python*/dist-packages")
 _BELOW_A_ROOT_OF_WINDOWS = ("Lib/site-packages",)
+# Of each file that the installer has left: larger ones are no records. The largest packages there are have some 50,000
+# files; each line takes a hundred times its memory once it is read.
+_MAX_BYTES, _MAX_LINES = 20_000_000, 200_000
 
 
 @dataclass
@@ -59,7 +63,10 @@ def state(config: Config) -> Iterator[str]:
     for name, distribution in _chosen(config, skips):
         yield f"{name} {distribution.version}"
         for path, file in _files(name, distribution, skips):
-            status = file.lstat()
+            try:
+                status = file.lstat()
+            except OSError:
+                continue  # it vanished since it was found
             yield f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
@@ -78,11 +85,18 @@ def _documents(chosen: list[tuple[str, Distribution]], max_file_bytes: int, skip
 def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, Distribution]]:
     """The distributions that config names, with their normalised names, in the order of these."""
     folders = _site_packages(config.environment)
-    named: dict[str, Distribution] = {}
-    for distribution in sorted(distributions(path=folders), key=_identity):
+    readable, named = list[_Installed](), dict[str, Distribution]()
+    for folder in sorted(Path(_location(found)) for found in distributions(path=folders)):
+        try:
+            _identity(installed := _Installed(folder))
+        except Unfit:
+            skips.add("package with damaged metadata", _printable(folder.name.partition("-")[0]))
+        else:
+            readable.append(installed)
+    for distribution in sorted(readable, key=_identity):
         name = _normalised(_name(distribution))
         if not name:
-            skips.add("package without a name", _location(distribution))
+            skips.add("package without a name", _printable(_location(distribution)))
         elif name in named:
             skips.add("package installed twice", name)
         else:
@@ -98,6 +112,7 @@ def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, Distribution]]:
 
 def _site_packages(environment: str) -> list[str]:
     """The folders of environment that packages are installed in, as absolute paths."""
+    where = f"data.environment={shown(environment)}"
     if not environment:
         return list(dict.fromkeys(str(Path(sysconfig.get_path(key)).resolve()) for key in ("purelib", "platlib")))
     try:
@@ -106,13 +121,49 @@ def _site_packages(environment: str) -> list[str]:
             return [str(root)]
         below = [folder for pattern in (*_BELOW_A_ROOT, *_BELOW_A_ROOT_OF_WINDOWS) for folder in root.glob(pattern)]
     except FileNotFoundError:
-        raise ValueError(f"data.environment={environment}: there is no such folder") from None
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, or ~ of an unknown user
+        raise ValueError(f"{where}: there is no such folder") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, ~ of an unknown user, a NUL
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"data.environment={environment}: it cannot be read ({reason})") from None
+        raise ValueError(f"{where}: it cannot be read ({reason})") from None
     if not below:
-        raise ValueError(f"data.environment={environment}: it is no environment, no package is installed in it")
+        raise ValueError(f"{where}: it is no environment, no package is installed in it")
     return sorted({str(folder.resolve()) for folder in below})
+
+
+class _Installed(Distribution):
+    """A package whose records are read as strangers' files are: regular ones of UTF-8 and of some size, or Unfit."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = self._path = folder
+        self._texts: dict[str, str | None] = {}
+
+    def read_text(self, filename: str) -> str | None:
+        """The text of a record, None where there is none; "" stands for the folder itself, which was once a file."""
+        if filename in ("RECORD", "SOURCES.txt", "direct_url.json"):
+            return self._read(self.folder / filename)
+        if filename not in self._texts:  # what was good once does not become damaged
+            self._texts[filename] = self._read(self.folder / filename)
+        return self._texts[filename]
+
+    def locate_file(self, path: str | os.PathLike[str]) -> Path:
+        """Where a file of the record is."""
+        return self.folder.parent / path
+
+    def _read(self, path: Path) -> str | None:
+        try:
+            if stat.S_ISDIR(path.stat().st_mode):
+                return None
+        except (FileNotFoundError, NotADirectoryError):  # links to nothing included: there is no record
+            return None
+        except OSError:
+            raise Unfit("unreadable") from None
+        data = read_bytes(path, _MAX_BYTES)
+        if data.count(b"\n") + data.count(b"\r") > 2 * _MAX_LINES:
+            raise Unfit(f"file over {_MAX_LINES:,} lines")
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise Unfit("not UTF-8") from None
 
 
 def _known(names: Iterable[str], installed: Iterable[str], key: str) -> set[str]:
@@ -148,19 +199,14 @@ def _files(name: str, distribution: Distribution, skips: Skips) -> Iterator[tupl
     A record is a text that anybody may have written: what it names outside the environment is left out.
     """
     try:
-        if _is_editable(distribution):
-            raise Unfit("package in editable mode")
-        record = distribution.files
-        if record is None:
-            raise Unfit("package without a record of its files")
-        paths = sorted({posixpath.normpath(path) for path in record if path.suffix == ".py"})
-        if not paths:
-            raise Unfit("package without Python files")
-    except (csv.Error, ValueError, TypeError, OSError):
+        editable, record = _is_editable(distribution), distribution.files
+    except (Unfit, csv.Error, ValueError, TypeError, OSError, RuntimeError):
         skips.add("package with a damaged record", name)
         return
-    except Unfit as reason:
-        skips.add(str(reason), name)
+    paths = sorted({posixpath.normpath(path) for path in record or () if path.suffix == ".py"})
+    if editable or not paths:
+        without = "package without " + ("a record of its files" if record is None else "Python files")
+        skips.add("package in editable mode" if editable else without, name)
         return
     root = Path(str(distribution.locate_file("")))
     for path in paths:
@@ -176,7 +222,7 @@ def _files(name: str, distribution: Distribution, skips: Skips) -> Iterator[tupl
             skips.add("file name not UTF-8", name)
         except FileNotFoundError:
             skips.add("file that is not there any more", shown)
-        except (OSError, ValueError):  # ValueError: a NUL in the path
+        except (OSError, ValueError, RuntimeError):  # a NUL in the path; a loop of links
             skips.add("unreadable", shown)
         except Unfit as reason:
             skips.add(str(reason), shown)
@@ -193,4 +239,11 @@ def _stands_below(folder: str, root: Path) -> bool:
 def _is_editable(distribution: Distribution) -> bool:
     """Whether only a pointer to the package is installed (PEP 610)."""
     origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-    return isinstance(origin, dict) and bool((origin.get("dir_info") or {}).get("editable"))
+    folder = origin.get("dir_info") or {} if isinstance(origin, dict) else None
+    if not isinstance(folder, dict):
+        raise TypeError("no object of JSON where there must be one")
+    return bool(folder.get("editable"))
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

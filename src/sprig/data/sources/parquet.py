@@ -4,10 +4,10 @@ Where it stands: the first step of the way data takes. `sprig.data.rows_of_table
 of rows, this module reads the rows: of the columns that are needed, a few at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sprig.data import rows_of_tables
 from sprig.data.documents import Document, Skips
@@ -19,6 +19,8 @@ _ENDINGS = (".parquet",)
 # what comes out; and reading 256 at once is no faster.
 _BATCH = 8
 _BUFFER = 1 << 20  # bytes of a column that are fetched at once, instead of the whole row group's
+# From so many bytes on, a column of a row group is read row by row, and must not unpack to 200 times its size.
+_LARGE, _RATIO = 100_000_000, 200
 
 
 @dataclass
@@ -28,6 +30,8 @@ class Config(TableConfig):
     source: str = "parquet"
     path: str = ""
     """A file, a folder (read at any depth) or a glob ('data/train-*.parquet') of .parquet."""
+    max_chunk_bytes: int = 1_000_000_000
+    """A file with a column that unpacks to more in one of its row groups ends the run: one text may be as large."""
 
 
 def documents(config: Config, skips: Skips) -> Iterator[Document]:
@@ -35,6 +39,8 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 
     ValueError where there is no file, and for a file that is damaged, lacks a column or has other than text in it.
     """
+    if config.max_chunk_bytes < 1:
+        raise ValueError("data.max_chunk_bytes must be at least 1.")
     columns = rows_of_tables.columns(config)
     files = rows_of_tables.files_at(config.path, _ENDINGS, skips)
     _pyarrow()
@@ -44,6 +50,39 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 def state(config: Config) -> Iterator[str]:
     """The files with their sizes and times."""
     return rows_of_tables.state_of(file for file, _ in rows_of_tables.files_at(config.path, _ENDINGS, Skips()))
+
+
+def check_sizes(file: Any, columns: Collection[str], name: str, limit: int) -> int:
+    """Raise ValueError where a column of a row group of an open file unpacks to more than limit, or looks like a bomb.
+
+    It goes by what the file says, since pyarrow reads no page's size before the page. The answer is the largest size.
+    """
+    largest = 0
+    groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
+    for chunk in (group.column(number) for group in groups for number in range(group.num_columns)):
+        column, size = chunk.path_in_schema, chunk.total_uncompressed_size
+        if column not in columns:
+            continue
+        if size > limit:
+            raise ValueError(
+                f"{name}: a row group has {size:,} bytes in the column {column!r}, more than may be ({limit:,}).\n"
+                "Write it with smaller row groups, or raise data.max_chunk_bytes (data=parquet)."
+            )
+        if size > max(_LARGE, _RATIO * chunk.total_compressed_size):
+            raise ValueError(f"{name}: {column!r} unpacks to more than {_RATIO} times its size: no code does.")
+        largest = max(largest, size)
+    return largest
+
+
+def check_file(stream: BinaryIO, columns: Collection[str], name: str) -> None:
+    """Check the sizes in an open file, or of all its columns if some of these are missing; a damaged one passes."""
+    pa, pq = _pyarrow()
+    try:
+        file = pq.ParquetFile(stream)
+    except (pa.ArrowException, OSError):
+        return
+    known = file.schema_arrow.names
+    check_sizes(file, columns if set(columns) <= set(known) else known, name, Config.max_chunk_bytes)
 
 
 def _documents(config: Config, columns: list[str], files: list[tuple[Path, str]], skips: Skips) -> Iterator[Document]:
@@ -73,8 +112,9 @@ def _rows(file: Path, name: str, columns: list[str], config: Config, skips: Skip
             rows_of_tables.check_columns(config, schema.names, name)
             for column in columns:
                 _check_text(schema.field(column).type, column, name)
-            for batch in table.iter_batches(_BATCH, columns=columns, use_threads=False):
-                values = [_bytes(batch.column(column)) for column in columns]
+            large = check_sizes(table, columns, name, config.max_chunk_bytes) > _LARGE
+            for batch in table.iter_batches(1 if large else _BATCH, columns=columns, use_threads=False):
+                values = [_bytes(batch.column(column), config.max_text_bytes) for column in columns]
                 yield from (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
         except (pa.ArrowException, OSError) as error:  # ArrowInvalid is a ValueError too, of several lines
             said = " ".join(str(error).split())[:150]
@@ -85,12 +125,18 @@ def _check_text(kind: Any, column: str, name: str) -> None:
     pa, _ = _pyarrow()
     values = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values)):
-        raise ValueError(f"{name}: the column {column!r} has no text in it, but {kind}.")
+        raise ValueError(f"{name}: the column {column!r} has no text in it, but {kind!s:.80}.")
 
 
-def _bytes(column: Any) -> list[bytes | None]:
+def _bytes(column: Any, longest: int) -> list[bytes | None]:
+    """The texts of a column, those over longest bytes cut to one byte more, by which they are known."""
     pa, _ = _pyarrow()
-    values: list[bytes | None] = column.cast(pa.large_binary()).to_pylist()
+    texts = column.cast(pa.large_binary())
+    if texts.nbytes > longest:
+        from pyarrow.compute import binary_slice
+
+        texts = binary_slice(texts, 0, longest + 1)
+    values: list[bytes | None] = texts.to_pylist()
     return values
 
 
