@@ -12,6 +12,8 @@ from email.message import Message
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from sprig.data.cleaning.spdx import FAMILY, family, ids_of, is_expression, satisfied
+
 # Blue Oak Council's permissive list (blueoakcouncil.org/list), model to bronze, less what no package names; and
 # PSF-2.0, which is the part of the list's Python-2.0 that still applies.
 _BLUE_OAK = (
@@ -75,9 +77,6 @@ _FIRST = 6_000  # characters: what starts further down is the licence of somethi
 _HEADER_LINES = 30
 _HEADER = re.compile(r"^[^\w\n]*(?:(?:REM|rem|dnl)[ \t]+)?SPDX-License-Identifier:[ \t]*([^\n]{1,300})", re.M)
 _COMMENT_END = re.compile(r"\s*(?:\*+/|--+>|\*\)|#\}|%>|\?>|\"\"\"|'''|[*#;]+)?\s*$")
-_WORD = re.compile(r"\s*(\(|\)|[A-Za-z0-9][\w.:+-]*)")
-_MAX_WORDS = 100
-_FAMILY = re.compile(r"(?:-only|-or-later|\+)$")
 
 # What packages write where they should write an id, in letters and digits.
 _ALIASES = {
@@ -174,7 +173,7 @@ def of_header(text: str) -> str:
     found = []
     for match in _HEADER.finditer(head):
         expression = " ".join(_COMMENT_END.sub("", match[1]).split())
-        if _is_expression(expression) and expression not in found:
+        if is_expression(expression) and expression not in found:
             found.append(expression)
     return _all_of(found)
 
@@ -186,14 +185,14 @@ def of_metadata(metadata: Message) -> str:
     package does not say whether one or all of its classifiers hold: all of them do here.
     """
     expression = " ".join(str(metadata.get("License-Expression", "")).split())
-    if expression and _is_expression(expression):
+    if expression and is_expression(expression):
         return expression
     stated = str(metadata.get("License", "")).strip()
     if stated:
         known = _named(stated) if len(stated) < 80 else of_license_file(stated)
         if known:
             return known
-        if _is_expression(stated) and all(_known(name) for name in _ids(stated)):
+        if is_expression(stated) and all(_known(name) for name in ids_of(stated)):
             return " ".join(stated.split())
     classifiers = [str(line).split("::") for line in metadata.get_all("Classifier", [])]
     names = [parts[-1].strip() for parts in classifiers if parts[0].strip() == "License" and len(parts) > 1]
@@ -207,8 +206,8 @@ def _named(name: str) -> str:
 
 
 def _known(name: str) -> str:
-    suffix = _FAMILY.search(name)
-    base = _KNOWN.get(_FAMILY.sub("", name).lower(), "")
+    suffix = FAMILY.search(name)
+    base = _KNOWN.get(family(name), "")
     return base + suffix[0] if base and suffix else base
 
 
@@ -230,7 +229,7 @@ def allowed(expression: str, wanted: str | Sequence[str]) -> bool:
     names = (
         _permissive() if wanted == "permissive" else _wanted((wanted,) if isinstance(wanted, str) else tuple(wanted))
     )
-    return _evaluate(expression, names) or False
+    return satisfied(expression, names) or False
 
 
 @lru_cache(maxsize=64)
@@ -242,84 +241,12 @@ def _wanted(names: tuple[str, ...]) -> frozenset[str]:
             raise ValueError(
                 f'licenses: {name!r} is no SPDX id known here; say "any", "permissive" or ids such as "MIT"'
             )
-    return frozenset(_family(name) for name in names)
+    return frozenset(family(name) for name in names)
 
 
 @lru_cache(maxsize=1)
 def _permissive() -> frozenset[str]:
-    return frozenset(map(_family, PERMISSIVE))
-
-
-def _family(name: str) -> str:
-    return _FAMILY.sub("", name).lower()
-
-
-def _words_of(expression: str) -> list[str]:
-    words: list[str] = []
-    at = 0
-    expression = expression.strip()
-    while at < len(expression):
-        match = _WORD.match(expression, at)
-        if match is None or len(words) == _MAX_WORDS:
-            return []
-        words.append(match[1])
-        at = match.end()
-    return words
-
-
-def _ids(expression: str) -> list[str]:
-    words = _words_of(expression)
-    behind = ["", *(word.upper() for word in words)]
-    return [
-        word
-        for word, before in zip(words, behind, strict=False)
-        if word not in "()" and word.upper() not in ("AND", "OR", "WITH") and before != "WITH"
-    ]
-
-
-def _is_expression(expression: str) -> bool:
-    return _evaluate(expression, frozenset()) is not None
-
-
-@lru_cache(maxsize=1024)
-def _evaluate(expression: str, names: frozenset[str]) -> bool | None:
-    """Whether names satisfy the expression; None where it is none."""
-    words = _words_of(expression)
-    words.reverse()  # the next word is the last
-    value = _either(words, names)
-    return None if words else value
-
-
-def _either(words: list[str], names: frozenset[str]) -> bool | None:
-    value = _both(words, names)
-    while value is not None and words and words[-1].upper() == "OR":
-        words.pop()
-        right = _both(words, names)
-        value = None if right is None else value or right
-    return value
-
-
-def _both(words: list[str], names: frozenset[str]) -> bool | None:
-    value = _one(words, names)
-    while value is not None and words and words[-1].upper() == "AND":
-        words.pop()
-        right = _one(words, names)
-        value = None if right is None else value and right
-    return value
-
-
-def _one(words: list[str], names: frozenset[str]) -> bool | None:
-    word = words.pop() if words else ""
-    if word == "(":
-        value = _either(words, names)
-        return value if words and words.pop() == ")" else None
-    if not word or word == ")" or word.upper() in ("AND", "OR", "WITH"):
-        return None
-    if words and words[-1].upper() == "WITH":
-        words.pop()
-        if not words or words.pop() in "()":
-            return None
-    return _family(word) in names
+    return frozenset(map(family, PERMISSIVE))
 
 
 _STEMS = ("LICENSE", "LICENCE", "COPYING", "License", "Licence", "license", "licence")

@@ -1,0 +1,160 @@
+"""What .gitignore files leave out of a folder, as git reads them, in time that no rule can stretch.
+
+Where it stands: beside the source `folder`, which asks it for each file and folder on its walk.
+"""
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sprig.data.documents import Skips
+from sprig.data.reading import Unfit, read_bytes
+
+_MAX_RULES_BYTES, _MAX_RULES, _MAX_RULE = 1_000_000, 10_000, 4096
+_CLASSES = {
+    **{"alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": r" \t", "cntrl": r"\x00-\x1f\x7f", "digit": "0-9"},
+    **{"graph": "!-~", "lower": "a-z", "print": " -~", "punct": r"!-/:-@\[-`{-~", "space": r" \t-\r", "upper": "A-Z"},
+    "xdigit": "0-9A-Fa-f",
+}
+_Rule = tuple[re.Pattern[str], bool, bool]
+"""What it matches whole, whether that is a name or a path below its folder, and whether it ignores; folders with / ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """What the .gitignore files from the root down to one folder leave out: `path in ignored`, a folder's with / .
+
+    Asked for a path only where none of the folders above it is ignored: git never looks into an ignored folder
+    (https://git-scm.com/docs/gitignore).
+    """
+
+    levels: tuple[tuple[str, list[_Rule]], ...] = ()
+    """Folder, and its rules, both from weak to strong."""
+
+    def __contains__(self, path: str) -> bool:
+        name = path[path.rfind("/", 0, -1) + 1 :]
+        for folder, rules in reversed(self.levels):
+            below = path[len(folder) :]
+            for pattern, of_names, ignores in reversed(rules):
+                if pattern.fullmatch(name if of_names else below):
+                    return ignores
+        return False
+
+    def below(self, root: Path, path: str, names: Sequence[str], skips: Skips) -> "Ignored":
+        """What is ignored in the folder at path, which has entries of these names."""
+        levels, sources = self.levels, [".gitignore"]
+        if ".git" in names:  # a repository of its own: rules from above do not reach into it
+            levels, sources = (), [".git/info/exclude", ".gitignore"]
+        if not {".git", ".gitignore"} & set(names):
+            return Ignored(levels)
+        rules = [rule for source in sources for rule in _rules(root, posixpath.join(path, source), skips)]
+        return Ignored((*levels, (f"{path}/" if path else "", rules))) if rules else Ignored(levels)
+
+
+def _rules(root: Path, path: str, skips: Skips) -> list[_Rule]:
+    try:
+        text = read_bytes(root / path, _MAX_RULES_BYTES).removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
+    except Unfit:
+        return []
+    rules = []
+    for number, line in enumerate(text.split("\n")):
+        if len(line) > _MAX_RULE or number >= _MAX_RULES:
+            skips.add("rule of .gitignore too long, or one too many", path)
+        elif rule := _rule(line.removesuffix("\r")):
+            rules.append(rule)
+    return rules
+
+
+def _rule(line: str) -> _Rule | None:
+    """What a line means; None for one that means nothing, of which git does not complain either."""
+    bare = line.rstrip(" ")
+    escaped = len(bare) < len(line) and (len(bare) - len(bare.rstrip("\\"))) % 2
+    body = (bare + " " * escaped).removeprefix("!")
+    pattern = body.removesuffix("/")
+    segments = pattern.removeprefix("/").split("/")
+    if line.startswith("#") or "" in segments:
+        return None
+    of_names = "/" not in pattern
+    try:
+        regex = _segment(pattern) if of_names else _path(segments)
+    except ValueError:
+        return None
+    return re.compile(regex + ("/" if body != pattern else "/?"), re.DOTALL), of_names, not line.startswith("!")
+
+
+# Wildcards as regular expressions that never go back. A part of a pattern between two * has one length, so that the
+# first place where it fits leaves most for the parts behind it: no other place need be tried (?>), and the time is
+# that of the pattern times that of the path. The same holds for the folders between two **.
+
+
+def _path(segments: Sequence[str]) -> str:
+    runs: list[list[str]] = [[]]
+    for segment in segments:
+        if segment != "**":
+            runs[-1].append(_segment(segment))
+        elif runs[-1] or len(runs) == 1:
+            runs.append([])
+    first, *others = ("/".join(run) for run in runs)
+    if not others:
+        return first
+    *middle, last = others
+    regex = (f"{first}/" if first else "") + "".join(f"(?>(?:[^/]++/)*?{run}/)" for run in middle)
+    return regex + (f"(?:[^/]++/)*?{last}" if last else ".+")
+
+
+def _segment(glob: str) -> str:
+    """A name in a pattern; ValueError where it is not well-formed, and matches nothing."""
+    parts, at = [""], 0
+    while at < len(glob):
+        letter, at = glob[at], at + 1
+        if letter == "*":
+            if parts[-1] or len(parts) == 1:
+                parts.append("")
+        elif letter == "?":
+            parts[-1] += "[^/]"
+        elif letter == "[":
+            regex, at = _set(glob, at)
+            parts[-1] += regex
+        else:
+            if letter == "\\":
+                letter, at = _letter(glob, at)
+            parts[-1] += re.escape(letter)
+    first, *others = parts
+    if not others:
+        return first
+    *middle, last = others
+    if not (first or middle or last):
+        return "[^/]+"  # what stands before the / at the end of a folder's path is not nothing
+    return first + "".join(f"(?>[^/]*?{part})" for part in middle) + f"[^/]*{last}"
+
+
+def _set(glob: str, at: int) -> tuple[str, int]:
+    """The letters in brackets, which have been opened before at, and where they end."""
+    negated = glob[at : at + 1] in ("!", "^")
+    at += negated
+    start, ranges = at, ""
+    while at == start or glob[at : at + 1] != "]":
+        if glob.startswith("[:", at):
+            name, closed, _ = glob[at + 2 :].partition(":]")
+            if not closed or name not in _CLASSES:
+                raise ValueError("no class of letters")
+            ranges, at = ranges + _CLASSES[name], at + len(name) + 4
+            continue
+        low, at = _letter(glob, at, escapes=True)
+        high = low
+        if glob[at : at + 1] == "-" and glob[at + 1 : at + 2] not in ("", "]"):
+            high, at = _letter(glob, at + 1, escapes=True)
+        if low <= high:
+            ranges += f"{re.escape(low)}-{re.escape(high)}"
+    letters = f"[{'^' * negated}{ranges}]" if ranges else "[^/]" if negated else "(?!)"
+    return f"(?!/){letters}", at + 1
+
+
+def _letter(glob: str, at: int, escapes: bool = False) -> tuple[str, int]:
+    if escapes and glob[at : at + 1] == "\\":
+        at += 1
+    if at >= len(glob):
+        raise ValueError("cut off")
+    return glob[at], at + 1
