@@ -75,7 +75,14 @@ def test_the_default_run_leaves_what_the_readme_says(place):
     assert not [path for path in place.rglob("*=*") if "home" not in path.parts]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
+# Those that train on real code prepare it first, and take three times as long as the others.
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=pytest.mark.slow if "train.py data=" in command else [], id=str(number))
+        for number, command in enumerate(COMMANDS)
+    ],
+)
 def test_every_command_of_the_readme_runs(command, place):
     done = run(command, place)
     assert done.returncode == 0, done.stderr
