@@ -55,7 +55,9 @@ def test_filters_are_chosen_by_name_and_a_wrong_name_is_told_the_right_one(place
 def test_a_threshold_can_be_set_and_a_filter_that_does_not_exist_cannot(place):
     done = sprig("prepare", *SETTINGS, "data.filters.max_line_length=20", cwd=place)
     assert done.returncode == 1 and "line over 20 characters" in done.stderr
-    done = sprig("prepare", *SETTINGS, "+data.filters.max_line_lenght=20", cwd=place)
+    done = sprig("prepare", *SETTINGS, "data.filters=none", "data.filters.min_lines=6", cwd=place)
+    assert done.returncode == 0 and "left out: under 6 lines" in done.stdout
+    done = sprig("prepare", *SETTINGS, "data.filters.max_line_lenght=20", cwd=place)
     assert done.returncode == 1 and "did you mean max_line_length" in done.stderr
 
 

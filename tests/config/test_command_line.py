@@ -53,8 +53,8 @@ def test_a_run_without_a_state_to_go_on_from_is_refused(tmp_path):
 def test_filters_by_name_are_an_option_of_their_group_and_a_mapping_is_not():
     assert prepare("train", ["x", "data.filters=strict"])[1:] == ["data/filters=strict"]
     assert prepare("train", ["x", "-m", "data.filters=none,strict"])[1:] == ["-m", "data/filters=none,strict"]
-    for as_it_is in ("data.filters={max_lines:5}", "data.filters.max_lines=5"):
-        assert prepare("train", ["x", as_it_is])[1:] == [as_it_is]
+    assert prepare("train", ["x", "data.filters={max_lines:5}"])[1:] == ["data.filters={max_lines:5}"]
+    assert prepare("train", ["x", "data.filters.max_lines=5"])[1:] == ["++data.filters.max_lines=5"]
 
 
 def test_free_text_stays_where_it_was_typed():

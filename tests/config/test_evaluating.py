@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -97,3 +98,13 @@ def test_files_cannot_be_told_from_functions_that_were_trained_on(trained, tmp_p
     assert "could not be checked: the model was trained on data.unit=function" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+def test_a_checkpoint_from_elsewhere_does_not_choose_what_is_fetched(trained, tmp_path, monkeypatch):
+    loaded = checkpoint.load(trained)
+    hub = {"source": "hub", "name": "someone/some-dataset", "seq_len": 64}
+    foreign = dataclasses.replace(loaded, facts=loaded.facts | {"data": hub})
+    monkeypatch.setattr(checkpoint, "load", lambda _: foreign)
+    monkeypatch.setattr("sprig.config.evaluating.prepare", lambda *_: pytest.fail("it was asked for"))
+    with pytest.raises(ValueError, match="Name that place yourself"):
+        measure(trained, tmp_path, f"output_dir={tmp_path}")

@@ -233,3 +233,12 @@ def test_the_vocabulary_is_learnt_from_no_more_than_is_needed(tmp_path, monkeypa
     prepared = prepared_from(code(tmp_path, functions(60)))
     assert len("".join(learnt_from[:-1])) < 200 <= len("".join(learnt_from))
     assert set(learnt_from) <= {document.text for document in prepared.train_documents}
+
+
+def test_of_a_cluster_whose_first_was_an_exact_duplicate_one_is_kept(tmp_path):
+    body = "".join(f"    total_{k} = first[{k}] + second({k})\n" for k in range(30))
+    # To the exact key all white space is one: the first two are the same. To the signature the first is a comment.
+    texts = {"a.py": "x = 1 # " + body.replace("\n", " "), "b.py": f"x = 1 # {body}", "c.py": "x = 1\n" + body}
+    prepared = prepared_from(code(tmp_path, texts | functions(20)), near_duplicates=0.7)
+    kept = [document.path for document in documents_of(prepared) if document.text.startswith("x")]
+    assert sorted(kept) == ["a.py", "c.py"]

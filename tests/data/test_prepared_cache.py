@@ -130,3 +130,22 @@ def test_a_name_says_settings_and_state_and_not_how_rows_are_made():
     assert name_of(DataConfig(seq_len=9, batch_size=3, layout="packed", document_mask=True), ["x"]) == plain
     assert name_of(DataConfig(seed=1), ["x"]) != plain != name_of(DataConfig(), ["y"])
     assert name_of(DataConfig(fim_rate=0.5), ["x"]) == name_of(DataConfig(fim_rate=0.9), ["x"]) != plain
+
+
+def test_what_another_process_makes_in_the_meantime_is_kept(tmp_path, monkeypatch):
+    def comes(cache: Path) -> None:
+        monkeypatch.setattr("sprig.data.cache._remove_abandoned", lambda _: None)
+        entry(cache, "a", make)
+        (cache / "a" / "first").touch()  # no part of what the manifest says
+
+    monkeypatch.setattr("sprig.data.cache._remove_abandoned", comes)
+    folder, _ = entry(tmp_path, "a", make)
+    assert (folder / "first").exists()
+
+
+def test_a_file_of_the_sources_that_cannot_be_read_is_not_blamed_on_the_cache(tmp_path):
+    def fails(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/code/secret.py")
+
+    with pytest.raises(PermissionError, match=r"secret\.py"):
+        entry(tmp_path, "a", fails)

@@ -32,6 +32,8 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
             texts.setdefault(key, []).append(value)
         elif key == "data.filters" and re.fullmatch(r"\w+(,\w+)*", value):  # named thresholds: options of a group
             others.append(f"data/filters={value}")
+        elif key.startswith("data.filters."):  # one that the chosen thresholds have, or one more
+            others.append(f"++{argument}")
         else:
             others.append(_DEBUG.get(verb, "debug=traceback") if argument == "debug=true" else argument)
     quoted = {

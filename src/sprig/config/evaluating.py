@@ -136,5 +136,5 @@ def _documents(
 
 def _places(data: DataConfig) -> list[Any]:
     """The places on this machine, or elsewhere, that a source's settings name."""
-    named = (getattr(data, name, None) for name in ("path", "paths", "environment", "parts", "decontaminate"))
+    named = (getattr(data, name, None) for name in ("path", "paths", "name", "environment", "parts", "decontaminate"))
     return [place for place in named if place]

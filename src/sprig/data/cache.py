@@ -50,7 +50,8 @@ def entry(cache: Path, name: str, make: Callable[[Path], None]) -> tuple[Path, b
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(cache)
-        _remove(folder)  # damaged
+        if os.path.lexists(folder) and not _whole(folder):  # damaged; it may also just have come, from another process
+            _remove(folder)
         work = Path(tempfile.mkdtemp(prefix=f".{socket.gethostname()}~{os.getpid()}~", dir=cache))
         make(work)
         (work / _MANIFEST).write_text(json.dumps({path.name: _seal(path) for path in work.iterdir()}), encoding="utf-8")
@@ -66,7 +67,8 @@ def entry(cache: Path, name: str, make: Callable[[Path], None]) -> tuple[Path, b
                 f"There is no space left in {cache} for the prepared data.\n"
                 f"Free some there (what is in it can be made again), or name another place: cache_dir=..."
             ) from error
-        if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
+        ours = Path(str(error.filename or "")).is_relative_to(cache)  # and not a file of the source's
+        if ours and isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
             raise ValueError(f"cache_dir={cache} cannot be written to ({error.strerror}): name another.") from error
         raise
     finally:

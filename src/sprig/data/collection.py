@@ -70,9 +70,12 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
     skips.add("exact duplicate", "", int((~kept).sum()))
     if config.near_duplicates is not None and len(kept):
         signed = np.memmap(signatures, np.uint32, "r").reshape(len(kept), -1)
-        alone = clusters(signed, config.near_duplicates) == np.arange(len(kept))
-        skips.add("near duplicate", "", int((kept & ~alone).sum()))
-        kept &= alone
+        distinct = np.flatnonzero(kept)
+        # The first of a cluster need not be among the distinct ones: what is kept is the first that is.
+        _, first = np.unique(clusters(signed, config.near_duplicates)[distinct], return_index=True)
+        kept[:] = False
+        kept[distinct[first]] = True
+        skips.add("near duplicate", "", len(distinct) - len(first))
     signatures.unlink()
     numbers = np.flatnonzero(kept)
     if len(numbers) < least:

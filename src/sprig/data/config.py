@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
+from sprig.data.documents import printable
+
 
 @dataclass
 class DataConfig:
@@ -51,7 +53,9 @@ def from_plain(schema: type[DataConfig], plain: dict[str, Any]) -> DataConfig:
     hints = get_type_hints(schema)
     for key, value in plain.items():
         if key not in hints:
-            raise ValueError(f"data.{key!r:.80} is no setting of the source {schema.__module__.rpartition('.')[2]!r}.")
+            raise ValueError(
+                f"data.{printable(key)} is no setting of the source {schema.__module__.rpartition('.')[2]!r}."
+            )
         if not _fits(value, hints[key]):
             raise ValueError(f"data.{key}={value!r:.80} is of the wrong type.")
     return schema(**plain)

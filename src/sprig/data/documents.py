@@ -39,5 +39,12 @@ class Skips:
 
 def printable(path: str) -> str:
     """The path as one line that a terminal can show: the end of it where it is long, and escapes for what is unseen."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path[-200:])
+    shown = "".join(c if c.isprintable() else _escaped(c) for c in path[-200:])
     return "..." + shown if len(path) > 200 else shown
+
+
+def _escaped(character: str) -> str:
+    # A byte of a file's name that is not UTF-8 comes as a lone surrogate (PEP 383).
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")

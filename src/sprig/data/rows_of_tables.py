@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from glob import has_magic
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
@@ -68,6 +68,17 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def too_long(config: TableConfig) -> str:
     """The reason for leaving out a row with a text that is longer than it may be."""
     return f"text over {config.max_text_bytes:,} bytes"
+
+
+def documents(rows: Iterable[tuple[str, Mapping[str, Any]]], config: TableConfig, skips: Skips) -> Iterator[Document]:
+    """Yield a document for each (place, row); rows that none can be made of go to skips."""
+    for place, row in rows:
+        try:
+            made = document(row, place, config)
+        except Unfit as reason:
+            skips.add(str(reason), place)
+            continue
+        yield made
 
 
 def document(row: Mapping[str, str | bytes | None], place: str, config: TableConfig) -> Document:
@@ -154,15 +165,15 @@ def files_below(root: Path, skips: Skips) -> Iterator[Path]:
     """
 
     def unreadable(error: OSError) -> None:
-        skips.add(str(Unfit.because(error)), _printable(os.fsdecode(error.filename)))
+        skips.add(str(Unfit.because(error)), os.fsdecode(error.filename))
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
         for name in list(folders):
             if fnmatchcase(name, ".*"):
-                skips.add("hidden, vendored or generated folder", _printable(name))
+                skips.add("hidden, vendored or generated folder", name)
                 folders.remove(name)
             elif Path(folder, name).is_symlink():  # os.walk names it, and does not enter it
-                skips.add("link", _printable(str(Path(folder, name).relative_to(root))))
+                skips.add("link", str(Path(folder, name).relative_to(root)))
         yield from (Path(folder, name) for name in names)
 
 
@@ -177,7 +188,7 @@ def _matching(parts: Sequence[str], skips: Skips) -> Iterator[Path]:
             with os.scandir(folder) as scanned:
                 entries = list(scanned)
         except OSError as error:
-            skips.add(str(Unfit.because(error)), _printable(str(folder)))
+            skips.add(str(Unfit.because(error)), str(folder))
             continue
         except ValueError:  # a lone surrogate that stands for no byte
             continue
@@ -193,7 +204,7 @@ def _matching(parts: Sequence[str], skips: Skips) -> Iterator[Path]:
             )
             path = folder / entry.name
             if entry.is_symlink() and after and path.is_dir():
-                skips.add("link", _printable(str(path)))
+                skips.add("link", str(path))
             elif entry.is_dir(follow_symlinks=False):
                 if after - {len(pattern)}:
                     pending.append((path, after))
@@ -214,10 +225,6 @@ def _or_further(places: set[int], pattern: Sequence[str]) -> set[int]:
     return places
 
 
-def _printable(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def is_regular(file: Path, name: str, skips: Skips, endings: tuple[str, ...] = ("",)) -> bool:
     """Whether a file is a regular one with one of these endings; what it is instead is counted."""
     try:
@@ -228,7 +235,7 @@ def is_regular(file: Path, name: str, skips: Skips, endings: tuple[str, ...] = (
         if not stat.S_ISREG(mode):
             raise Unfit("link" if stat.S_ISLNK(mode) else "not a regular file")
     except UnicodeEncodeError:
-        skips.add("file name not UTF-8", _printable(name))
+        skips.add("file name not UTF-8", name)
     except OSError as error:
         skips.add(str(Unfit.because(error)), name)
     except Unfit as reason:

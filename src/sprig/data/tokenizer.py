@@ -45,7 +45,7 @@ _ASCII_LEXEME = re.compile(
     .replace(r"\p{N}", "[0-9]"),
     re.ASCII,
 )
-_KNOWN_PIECES = 500_000  # of a hundred bytes each or so
+_KNOWN_PIECES = 200_000  # of two hundred bytes each or so
 
 
 # Learning merges takes the square of a word's length, and a word of a megabyte for ever; no token is that long.

@@ -170,7 +170,7 @@ def test_links_submodules_and_names_that_are_not_utf8_are_counted(tmp_path: Path
 def test_a_blob_over_the_limit_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = commit(tmp_path / "code", {"a.py": GOOD, "large.py": "x" * 101, "large.js": "x" * 101})
     asked = []
-    monkeypatch.setattr(source._Objects, "read", lambda self, name, size: asked.append(name) or b"x")
+    monkeypatch.setattr(source.Objects, "read", lambda self, name, size: asked.append(name) or b"x")
     _, skips = read(root, max_file_bytes=100)
     assert skips.counts == {"file over 100 bytes": 1, "other file type": 1}
     assert asked == [git(root, "rev-parse", "HEAD:a.py")]
@@ -354,7 +354,7 @@ def test_no_process_is_left_by_a_reader_that_ends_or_is_closed(tmp_path: Path) -
 
 def test_a_repository_is_read_by_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = commit(tmp_path / "code", {"LICENSE": MIT, **{f"{name}.py": GOOD for name in "abc"}})
-    started, start = [], source._Objects._start
-    monkeypatch.setattr(source._Objects, "_start", lambda self: started.append(self) or start(self))
+    started, start = [], source.Objects._start
+    monkeypatch.setattr(source.Objects, "_start", lambda self: started.append(self) or start(self))
     assert len(paths(root)) == 3
     assert len(started) == 1

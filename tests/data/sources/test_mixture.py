@@ -134,7 +134,7 @@ REFUSED = [
     ([{"source": "stdlibs"}], "data.parts, part 1: data.source='stdlibs' is no source."),
     (
         [{"source": "stdlib"}, {"source": "packages", "includes": []}],
-        "data.parts, part 2: data.'includes' is no setting",
+        "data.parts, part 2: data.includes is no setting",
     ),
     ([{"source": "packages", "include": "click"}], "data.parts, part 1: data.include='click' is of the wrong type."),
     ([{"source": "stdlib", "weight": 0}], "data.parts, part 1: weight=0 must be a number above 0."),

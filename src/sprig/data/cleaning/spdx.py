@@ -4,6 +4,7 @@ The form is that of the SPDX specification, annex "SPDX license expressions".
 """
 
 import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 _WORD = re.compile(r"\s*(\(|\)|[A-Za-z0-9][\w.:+-]*)")
@@ -56,21 +57,26 @@ def satisfied(expression: str, names: frozenset[str]) -> bool | None:
 
 
 def _either(words: list[str], names: frozenset[str]) -> bool | None:
-    value = _both(words, names)
-    while value is not None and words and words[-1].upper() == "OR":
-        words.pop()
-        right = _both(words, names)
-        value = None if right is None else value or right
-    return value
+    return _joined("OR", any, _both, words, names)
 
 
 def _both(words: list[str], names: frozenset[str]) -> bool | None:
-    value = _one(words, names)
-    while value is not None and words and words[-1].upper() == "AND":
+    return _joined("AND", all, _one, words, names)
+
+
+def _joined(
+    word: str,
+    hold: Callable[[Iterable[bool]], bool],
+    part: Callable[[list[str], frozenset[str]], bool | None],
+    words: list[str],
+    names: frozenset[str],
+) -> bool | None:
+    """The value of parts with the word between them; None where one of them is none."""
+    values = [part(words, names)]
+    while values[-1] is not None and words and words[-1].upper() == word:
         words.pop()
-        right = _one(words, names)
-        value = None if right is None else value and right
-    return value
+        values.append(part(words, names))
+    return None if values[-1] is None else hold(map(bool, values))
 
 
 def _one(words: list[str], names: frozenset[str]) -> bool | None:

@@ -170,7 +170,7 @@ def _one(path: Path, skips: Skips, max_file_bytes: int) -> Iterator[tuple[str, s
         path.name.encode()
         yield path.name, read_source(path, max_file_bytes)
     except UnicodeEncodeError:
-        skips.add("file name not UTF-8", _printable(path.name))
+        skips.add("file name not UTF-8", path.name)
     except Unfit as reason:
         skips.add(str(reason), path.name)
 
@@ -230,15 +230,11 @@ def _walk(root: Path, pruned: Sequence[str], gitignore: bool, skips: Skips) -> I
                 inside = ignored.below(root, path, names, skips) if gitignore else ignored
                 pending.extend((posixpath.join(path, name), inside) for name in names)
         except UnicodeEncodeError:  # the bytes of the name that are not UTF-8 came as lone surrogates
-            skips.add("file name not UTF-8", _printable(path))
+            skips.add("file name not UTF-8", path)
         except OSError as error:
             skips.add(str(Unfit.because(error)), path)
         except Unfit as reason:
             skips.add(str(reason), path)
-
-
-def _printable(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _link(path: Path, folder: Path) -> str:

@@ -5,32 +5,23 @@ the files as the source `folder` does. What a repository's own configuration nam
 is not run: the code of strangers is data here.
 """
 
-import hashlib
-import os
 import re
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sprig.data.cleaning.licenses import LicenseFiles
 from sprig.data.config import DataConfig
-from sprig.data.documents import Document, Skips
+from sprig.data.documents import Document, Skips, printable
+from sprig.data.git_objects import Objects, run
 from sprig.data.languages import language_of
 from sprig.data.reading import Unfit, source_text
 from sprig.data.sources.folder import VENDORED, left_out_by_name, selection
 
-_SAFE = (
-    *("-c", "core.fsmonitor=", "-c", "protocol.allow=never", "--no-optional-locks", "--no-pager"),
-    *("-c", "core.bigFileThreshold=512m"),  # smaller objects are not given out before all of them is unpacked
-)
-_KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "SUDO_UID")  # the last three say whose repositories git trusts
 _SECONDS = 60  # for finding a revision: a configuration may include a pipe
 _MAX_LICENSE_BYTES = 1_000_000
-_MAX_HEADER = 200  # bytes of what git says before a blob: a name of 64, a word and a number
 
 
 @dataclass
@@ -87,7 +78,7 @@ class _Repository:
     def name(self) -> str:
         """What it is called: "sprig" for ~/code/sprig, ~/code/sprig/.git and ~/code/sprig.git."""
         folder = self.path.parent if self.path.name == ".git" else self.path
-        return _printable(folder.name.removesuffix(".git") or str(folder))
+        return printable(folder.name.removesuffix(".git") or str(folder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +98,18 @@ def _documents(
     several = len(repositories) > 1
     shared = len({repository.name for repository in repositories}) < len(repositories)
     for repository, given in zip(repositories, config.paths, strict=True):
-        name = _printable(str(repository.path)) if shared else repository.name
+        name = printable(str(repository.path)) if shared else repository.name
         prefix = f"{name}/" if several else ""
         entries = _entries(repository)
         if not entries:
             raise ValueError(f"data.paths: {given} has no file at {config.revision}")
-        with closing(_Objects(repository)) as objects:
+        with closing(Objects(repository.path)) as objects:
             licenses = LicenseFiles(_license_reader(entries, objects))
             for entry in entries:
                 try:
                     text = _text(entry, objects, config.max_file_bytes, wanted)
                 except Unfit as reason:
-                    skips.add(str(reason), prefix + _printable(entry.path))
+                    skips.add(str(reason), prefix + entry.path)
                     continue
                 path = prefix + entry.path
                 yield Document(
@@ -130,9 +121,11 @@ def _documents(
                 )
 
 
-def _text(entry: _Entry, objects: "_Objects", max_bytes: int, wanted: Callable[[str], bool]) -> str:
-    if _printable(entry.path) != entry.path:
-        raise Unfit("file name not UTF-8")
+def _text(entry: _Entry, objects: Objects, max_bytes: int, wanted: Callable[[str], bool]) -> str:
+    try:
+        entry.path.encode()
+    except UnicodeEncodeError:
+        raise Unfit("file name not UTF-8") from None
     if not entry.mode.startswith("100"):
         raise Unfit({"120000": "symbolic link", "160000": "submodule"}.get(entry.mode, "not a regular file"))
     if not wanted(entry.path):
@@ -149,7 +142,7 @@ def _text(entry: _Entry, objects: "_Objects", max_bytes: int, wanted: Callable[[
     return source_text(data, entry.path)
 
 
-def _license_reader(entries: Sequence[_Entry], objects: "_Objects") -> Callable[[str], str | None]:
+def _license_reader(entries: Sequence[_Entry], objects: Objects) -> Callable[[str], str | None]:
     files = {entry.path: entry for entry in entries if entry.mode.startswith("100")}
 
     def read(path: str) -> str | None:
@@ -175,7 +168,7 @@ def _open(path: str, revision: str) -> _Repository:
         raise ValueError(f"data.paths: {path!r}: it cannot be read ({reason})") from None
     if not revision or revision.startswith("-") or not revision.isprintable():
         raise ValueError(f"data.revision={revision!r} is no name of a commit")
-    answer = _run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", seconds=_SECONDS)
+    answer = run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", seconds=_SECONDS)
     complaint = answer.stderr.decode(errors="replace")
     if fix := re.search(r"git config --global --add safe\.directory .+", complaint):
         raise ValueError(f"data.paths: {path} belongs to another user. To read it all the same: {fix[0]}")
@@ -189,7 +182,7 @@ def _open(path: str, revision: str) -> _Repository:
 
 def _entries(repository: _Repository) -> list[_Entry]:
     """All that the commit tracks, ordered as Path orders it; objects are asked for nothing but their size."""
-    answer = _run(repository.path, "ls-tree", "-r", "-l", "-z", "--full-tree", repository.commit)
+    answer = run(repository.path, "ls-tree", "-r", "-l", "-z", "--full-tree", repository.commit)
     complaint = answer.stderr.decode(errors="replace")
     if answer.returncode and "promisor remote" in complaint:
         raise ValueError(
@@ -206,98 +199,6 @@ def _entries(repository: _Repository) -> list[_Entry]:
     return sorted(entries, key=lambda entry: entry.path.split("/"))
 
 
-class _Objects:
-    """The contents of a repository's objects, from one `git cat-file --batch` that runs until close()."""
-
-    def __init__(self, repository: _Repository) -> None:
-        self._path = repository.path
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def read(self, name: str, size: int) -> bytes | None:
-        """The bytes of the blob of that name and size; None where it is missing or damaged.
-
-        What is not what its name says ends the process: what else comes out of it answers no question of ours. If it
-        had answered others before, they may be what was wrong, so that a fresh one is asked once more.
-        """
-        fresh = self._process is None
-        process = self._process = self._process or self._start()
-        assert process.stdin is not None and process.stdout is not None
-        with suppress(BrokenPipeError):  # it ended meanwhile, and there is no answer
-            process.stdin.write(name.encode() + b"\n")
-            process.stdin.flush()
-        header = process.stdout.readline(_MAX_HEADER)
-        if header == f"{name} missing\n".encode():
-            return None
-        if header == f"{name} blob {size}\n".encode():
-            data = process.stdout.read(size + 1)
-            if data.endswith(b"\n") and _name(data[:-1], len(name)) == name:
-                return data[:-1]
-        self.close()
-        return None if fresh else self.read(name, size)
-
-    def close(self) -> None:
-        """End the process, whatever it is doing."""
-        if self._process is None:
-            return
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-        with suppress(BrokenPipeError):  # closing writes what is left
-            self._process.stdin.close()
-        self._process = None
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603  git, with arguments of ours
-            _command(self._path, "cat-file", "--batch"),
-            env=_environment(self._path),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the run, which then closes its readers
-        )
-
-
-def _name(data: bytes, length: int) -> str:
-    """What a blob is called by a repository whose names are so long."""
-    new = hashlib.sha1 if length == 40 else hashlib.sha256
-    return new(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-
-
-def _run(path: Path, *arguments: str, seconds: float | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = _command(path, *arguments)
-    try:
-        return subprocess.run(  # noqa: S603  git, with arguments of ours
-            command, env=_environment(path), stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"data.paths: git does not answer for {path} within {seconds} s") from None
-
-
-def _command(path: Path, *arguments: str) -> list[str]:
-    git = shutil.which("git")
-    if git is None:
-        raise ValueError("data=git needs git, and there is none on the PATH")
-    return [git, *_SAFE, "-C", str(path), *arguments]
-
-
-def _environment(path: Path) -> dict[str, str]:
-    return {
-        **{name: os.environ[name] for name in _KEPT if name in os.environ},
-        "LC_ALL": "C",
-        "GIT_CEILING_DIRECTORIES": str(path.parent),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_ALLOW_PROTOCOL": "none",  # stronger than protocol.*.allow, which a repository can set for itself
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-
-
 def _because(what: str, complaint: str) -> str:
     lines = [line for line in complaint.splitlines() if line.startswith(("fatal: ", "error: "))]
     return f"{what} ({lines[0].partition(': ')[2]})" if lines else what
-
-
-def _printable(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

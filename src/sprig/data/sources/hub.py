@@ -52,7 +52,7 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     if not config.name:
         raise ValueError("data=hub needs a dataset: data.name=codeparrot/codeparrot-clean")
     datasets = _datasets()
-    return _documents(config, columns, datasets, skips)
+    return rows_of_tables.documents(_checked(config, columns, datasets, skips), config, skips)
 
 
 def state(config: Config) -> Iterator[str]:
@@ -72,7 +72,10 @@ def state(config: Config) -> Iterator[str]:
             raise _refusal(config, error) from None
 
 
-def _documents(config: Config, columns: list[str], datasets: Any, skips: Skips) -> Iterator[Document]:
+def _checked(
+    config: Config, columns: list[str], datasets: Any, skips: Skips
+) -> Iterator[tuple[str, dict[str, str | None]]]:
+    """Yield (place, row) with text in the columns; ValueError where there is something else, or an error."""
     rows = _rows(config, columns, datasets, skips)
     checked = False
     for number in count(1):
@@ -91,13 +94,7 @@ def _documents(config: Config, columns: list[str], datasets: Any, skips: Skips) 
             if not isinstance(row.get(name), str | None):
                 kind = type(row[name]).__name__
                 raise ValueError(f"data.name={config.name}: the column {name!r} has no text in it, but {kind}.")
-        place = f"{config.name}/{config.split}:{number}"
-        try:
-            document = rows_of_tables.document(row, place, config)
-        except Unfit as reason:
-            skips.add(str(reason), place)
-            continue
-        yield document
+        yield f"{config.name}/{config.split}:{number}", row
 
 
 class _Refused(ValueError):

@@ -90,13 +90,13 @@ def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, Distribution]]:
         try:
             _identity(installed := _Installed(folder))
         except Unfit:
-            skips.add("package with damaged metadata", _printable(folder.name.partition("-")[0]))
+            skips.add("package with damaged metadata", folder.name.partition("-")[0])
         else:
             readable.append(installed)
     for distribution in sorted(readable, key=_identity):
         name = _normalised(_name(distribution))
         if not name:
-            skips.add("package without a name", _printable(_location(distribution)))
+            skips.add("package without a name", _location(distribution))
         elif name in named:
             skips.add("package installed twice", name)
         else:
@@ -243,7 +243,3 @@ def _is_editable(distribution: Distribution) -> bool:
     if not isinstance(folder, dict):
         raise TypeError("no object of JSON where there must be one")
     return bool(folder.get("editable"))
-
-
-def _printable(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -44,7 +44,12 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     columns = rows_of_tables.columns(config)
     files = rows_of_tables.files_at(config.path, _ENDINGS, skips)
     _pyarrow()
-    return _documents(config, columns, files, skips)
+    rows = (
+        (f"{name}:{number}", row)
+        for file, name in files
+        for number, row in enumerate(_rows(file, name, columns, config, skips), 1)
+    )
+    return rows_of_tables.documents(rows, config, skips)
 
 
 def state(config: Config) -> Iterator[str]:
@@ -83,18 +88,6 @@ def check_file(stream: BinaryIO, columns: Collection[str], name: str) -> None:
         return
     known = file.schema_arrow.names
     check_sizes(file, columns if set(columns) <= set(known) else known, name, Config.max_chunk_bytes)
-
-
-def _documents(config: Config, columns: list[str], files: list[tuple[Path, str]], skips: Skips) -> Iterator[Document]:
-    for file, name in files:
-        for number, row in enumerate(_rows(file, name, columns, config, skips), 1):
-            place = f"{name}:{number}"
-            try:
-                document = rows_of_tables.document(row, place, config)
-            except Unfit as reason:
-                skips.add(str(reason), place)
-                continue
-            yield document
 
 
 def _rows(file: Path, name: str, columns: list[str], config: Config, skips: Skips) -> Iterator[dict[str, bytes | None]]:
