@@ -1,7 +1,9 @@
 import json
 import sys
+from contextlib import suppress
 
 import pytest
+import wandb
 
 from sprig import checkpoint
 from sprig.config import building
@@ -60,3 +62,13 @@ def test_nobody_is_logged_in_who_has_said_offline(monkeypatch):
     assert not building._logged_in_to_wandb()
     monkeypatch.setenv("WANDB_MODE", "online")
     assert building._logged_in_to_wandb()
+
+
+@pytest.mark.parametrize(("overrides", "code"), [([], 0), (["data.vocab_size=100"], 1)])
+def test_the_wandb_run_ends_with_the_exit_code_of_its_job(overrides, code, settings, run, monkeypatch):
+    codes = []
+    monkeypatch.setattr(wandb, "run", object())
+    monkeypatch.setattr(wandb, "finish", lambda exit_code: codes.append(exit_code))
+    with suppress(ValueError):  # the small vocabulary is refused
+        train(settings(*overrides), run)
+    assert codes == [code]
