@@ -719,7 +719,7 @@ MIXTURE = [
     refuse("mixture: no parts", no_parts, "data=mixture needs its parts"),
     refuse("mixture: a part that is a word", mixed("folder"), "data.parts, part 2: a part is a mapping"),
     refuse("mixture: no such source", mixed({"source": "cloud"}), "part 2: data.source='cloud' is no source"),
-    refuse("mixture: no such setting", mixed({**GOOD_PART, "pth": "x"}), "part 2: data.'pth' is no setting"),
+    refuse("mixture: no such setting", mixed({**GOOD_PART, "pth": "x"}), "part 2: data.pth is no setting"),
     refuse("mixture: a number for a path", mixed({"source": "folder", "path": 7}), "data.path=7 is of the wrong type"),
     refuse("mixture: a weight that is no number", mixed({**GOOD_PART, "weight": float("nan")}), "part 2: weight=nan"),
     refuse("mixture: a mixture in it", mixed({"source": "mixture"}), "part 2: a mixture is no part of a mixture"),
