@@ -15,7 +15,7 @@ def trace() -> Trace:
 def test_the_file_has_the_parts_of_the_contract_and_null_for_what_was_not_recorded(tmp_path):
     trace().save(tmp_path / "trace.json")
     saved = json.loads((tmp_path / "trace.json").read_text())
-    assert list(saved) == ["schema", "run", "stages", "model", "epochs", "final", "generation", "data"]
+    assert list(saved) == ["schema", "run", "stages", "model", "epochs", "final", "generation", "data", "training"]
     assert saved["run"]["seconds"] is None and saved["stages"][0]["seconds"] is None
     assert saved["epochs"][0]["metrics"] == {"val/loss": 2.5, "val/runs": None}
     assert [path.name for path in tmp_path.iterdir()] == ["trace.json"]

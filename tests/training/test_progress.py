@@ -191,7 +191,7 @@ def test_each_validation_within_an_epoch_has_its_line() -> None:
 
 def test_a_run_of_unknown_length_shows_steps_without_a_total() -> None:
     console = open_console(io.StringIO())
-    PlainLines(console).train(Status("epoch 1", 3, None, float("inf"), None, None, 9.0, None), due=True)
+    PlainLines(console).train(Status("epoch 1", 3, None, float("inf"), None, None, None, 0, 9.0, None), due=True)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "epoch 1  step 3  loss -  0:00:09 elapsed\n"
 

@@ -31,15 +31,16 @@ def check_train(settings: TrainConfig) -> None:
             f"set data.vocab_size only, the model follows it."
         )
     trainer = settings.trainer
-    if trainer.max_epochs is None and trainer.max_steps < 0:
+    if trainer.max_epochs is None and trainer.max_steps < 0 and trainer.max_time is None:
         raise ValueError(
-            "The learning rate has no end to fall towards: set trainer.max_epochs or trainer.max_steps "
-            "(trainer.max_time may end the run earlier)."
+            "The learning rate has no end to fall towards: set trainer.max_epochs, max_steps or max_time (DD:HH:MM:SS)."
         )
     if 0 in (trainer.max_epochs, trainer.max_steps, trainer.limit_train_batches) or (trainer.max_epochs or 1) < 0:
         raise ValueError(
             "A run of zero steps trains nothing: raise trainer.max_epochs, max_steps or limit_train_batches."
         )
+    if trainer.compile not in (True, False, "auto"):
+        raise ValueError(f"trainer.compile={trainer.compile!r} must be true, false or auto.")
     if trainer.devices != 1:
         raise ValueError(f"trainer.devices={trainer.devices}: a run uses one device, rows are not dealt out to more.")
     check_monitor(settings, functions=settings.callbacks.held_out_headers > 0, headers=True)

@@ -23,14 +23,17 @@ from sprig.trace import terminal
 from sprig.trace.console import open_console
 from sprig.trace.records import Stage, read_epochs
 from sprig.training.callbacks.checkpoints import Checkpoints
+from sprig.training.callbacks.compilation import Compilation
 from sprig.training.callbacks.held_out import HeldOutFunctions
 from sprig.training.callbacks.interruption import Interruption, Stopped
+from sprig.training.callbacks.observing import Observing
 from sprig.training.callbacks.progress import Progress
 from sprig.training.callbacks.tracing import Tracing
 from sprig.training.config import TrainerConfig
 from sprig.training.metrics import Metrics
 from sprig.training.module import LanguageModelling
 from sprig.training.precision import fast_bfloat16, resolve_precision
+from sprig.training.throughput import Machine, matmul_peak, training_flops
 
 
 def train(settings: TrainConfig, directory: Path) -> float | None:
@@ -62,6 +65,10 @@ class _Job:
         self.settings, self.directory = settings, directory
         self.device = building.device_of(settings.trainer.accelerator)
         self.precision = resolve_precision(settings.trainer.precision, self.device)
+        packed = settings.data.layout == "packed"
+        self.compile: bool | None = settings.trainer.compile
+        if settings.trainer.compile == "auto":
+            self.compile = None if packed else False  # padded rows are trimmed: more is won, and shapes differ
         self.trace = new_trace(directory, settings.seed, f"{self.device}, {self.precision}")
         self.console = open_console()
         self.accepted = settings.resume is None
@@ -109,7 +116,6 @@ class _Job:
             settings.optim,
             settings.metrics.names,
             data.tokenizer.token_bytes,
-            compile=settings.trainer.compile,
             optimizer_dtype=torch.bfloat16 if fast_bfloat16(self.device) else torch.float32,
         )
         rows = RowsDataModule(
@@ -118,9 +124,13 @@ class _Job:
             settings.data.batch_size,
             # The batch to be learnt by heart has to be the same one in each epoch.
             seed=None if settings.trainer.overfit_batches else settings.seed,
-            trim=settings.data.layout == "padded" and not settings.trainer.compile,
+            trim=settings.data.layout == "padded" and not self.compile,
             document_mask=settings.data.document_mask,
         )
+        dtype = (
+            torch.bfloat16 if "bf16" in self.precision else torch.float16 if "16" in self.precision else torch.float32
+        )
+        self.machine = Machine(matmul_peak(self.device, dtype), training_flops(settings.model, settings.data.seq_len))
         callbacks = self._callbacks()
         state = self.directory / "checkpoints" / "last.ckpt"
         if settings.resume:
@@ -154,6 +164,8 @@ class _Job:
                 f"Stopped after step {trainer.global_step}; everything is saved. "
                 f"Go on with:\n  python src/train.py resume={shlex.quote(str(self.directory))}"
             ) from stopped
+        if self.module.diverged:
+            raise ValueError(f"{self.module.diverged} What it was before is saved; lower optim.lr and start again.")
         validating = self.tracing.validation_seconds
         training = self.tracing.seconds - validating
         self._report(stages.training_stage(data, self.model, self.trace.epochs, trainer.global_step, training))
@@ -225,13 +237,15 @@ class _Job:
             self.tracing,
             self.checkpoints,
             Interruption(self.checkpoints),
+            Compilation(self.compile, self.device, self.trace.training),
+            Observing(self.trace.training, self.machine, self.device),
         ]
         if self.functions:
             callbacks.insert(
                 0, HeldOutFunctions(lambda model: score(write_functions(model, data.tokenizer, self.functions)))
             )
         if chosen.progress:
-            callbacks.append(Progress(self.console))
+            callbacks.append(Progress(self.console, machine=self.machine))
         if chosen.early_stopping_patience is not None:
             callbacks.append(
                 L.pytorch.callbacks.EarlyStopping(

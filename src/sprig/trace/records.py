@@ -55,6 +55,34 @@ class Epoch:
 
 
 @dataclass
+class Spike:
+    """A step whose loss was far above those before it."""
+
+    step: int
+    loss: float
+    usual: float
+    """The running mean of the losses before."""
+
+
+@dataclass
+class Training:
+    """How the steps of training went; of a resumed run, the pace is that of its last part."""
+
+    skipped_steps: int = 0
+    """Steps left out because their gradients were not finite."""
+    spikes: list[Spike] = field(default_factory=list)
+    tokens_per_second: float | None = None
+    """Of training alone, padding not counted."""
+    flop_utilisation: float | None = None
+    """The part of matmul_peak that those tokens need, in [0, 1]."""
+    matmul_peak: float | None = None
+    """FLOP/s of large matrix multiplications in the run's precision, measured when it began."""
+    peak_memory: int | None = None
+    """Bytes."""
+    compiled: bool | None = None
+
+
+@dataclass
 class Candidate:
     """A token that could come next."""
 
@@ -146,6 +174,7 @@ class Trace:
     final: dict[str, Any] = field(default_factory=dict)
     generation: list[Generation] = field(default_factory=list)
     data: Funnel | None = None
+    training: Training = field(default_factory=Training)
 
     def save(self, path: Path) -> None:
         """Write the trace as JSON, whole or not at all: beside path first, then renamed onto it."""

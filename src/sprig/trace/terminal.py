@@ -9,7 +9,7 @@ from sprig.trace.chart import histogram, loss_chart
 from sprig.trace.console import AtLeast, bare_table, code_block, duration, figure, heading, labelled, number, one_line
 from sprig.trace.metrics import shown
 from sprig.trace.observations import best_epoch, validated_within_epochs
-from sprig.trace.records import Epoch, Funnel, Generation, Stage, Trace
+from sprig.trace.records import Epoch, Funnel, Generation, Stage, Trace, Training
 
 LEFT_OUT = "left out: "
 """How the name of a count begins that says how much a stage left out, and for what reason."""
@@ -118,6 +118,7 @@ def draw_final(
         rate = f", {last.tokens / last.seconds:,.0f} tokens/s" if last.seconds > 0 else ""
         rows.append(("tokens", f"{last.tokens:,}, padding not counted"))
         rows.append(("training", f"{duration(last.seconds)} with validation{rate}"))
+        rows += _machine(trace.training)
     if trace.run.seconds is not None:
         rows.append(("whole run", duration(trace.run.seconds)))
     # Checkpoint and commands are no rows: a row would break them into lines, no longer to be copied.
@@ -128,6 +129,30 @@ def draw_final(
         *([Text("\nNext", "bold")] if next_commands else []),
         *(Text(f"    {command}", "cyan") for command in next_commands),
     )
+
+
+def _machine(training: Training) -> list[tuple[str, str]]:
+    """What training made of the machine, and what did not go as it should."""
+    rows = []
+    if training.tokens_per_second and training.flop_utilisation and training.matmul_peak:
+        compiled = ", compiled" if training.compiled else ""
+        rows.append(
+            (
+                "pace",
+                f"{training.tokens_per_second:,.0f} tokens/s in training steps{compiled}: "
+                f"{training.flop_utilisation:.0%} of the {training.matmul_peak / 1e9:,.0f} GFLOP/s "
+                f"at which this machine multiplies matrices",
+            )
+        )
+    if training.peak_memory:
+        rows.append(("memory", f"{training.peak_memory / 2**20:,.0f} MiB at most"))
+    if training.skipped_steps:
+        rows.append(("skipped", f"{training.skipped_steps:,} steps, whose gradients were not finite"))
+    if training.spikes:
+        steps = ", ".join(f"{spike.step:,}" for spike in training.spikes[:5])
+        more = ", ..." if len(training.spikes) > 5 else ""
+        rows.append(("spikes", f"of the loss at {len(training.spikes):,} steps: {steps}{more}"))
+    return rows
 
 
 def draw_completion(generation: Generation, note: str) -> RenderableType:

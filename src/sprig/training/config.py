@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -19,6 +20,8 @@ class OptimConfig:
     betas: list[float] = field(default_factory=lambda: [0.9, 0.95])
     momentum: float = 0.95
     """Muon's, Nesterov."""
+    z_loss: float = 0.0
+    """Weight of the mean squared log of the softmax's denominator in the loss; 0: none."""
     warmup: float = 0.02
     """The part of all steps in which the learning rate rises to its peak, in [0, 1)."""
     warmdown: float = 0.6
@@ -36,6 +39,8 @@ class OptimConfig:
             raise ValueError(f"optim.betas={self.betas} must be two numbers in [0, 1).")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"optim.momentum={self.momentum} must be in [0, 1).")
+        if not 0 <= self.z_loss < math.inf:
+            raise ValueError(f"optim.z_loss={self.z_loss} must be 0 (none) or more, and finite.")
         if self.warmup < 0 or self.warmdown < 0 or self.warmup + self.warmdown > 1:
             raise ValueError(
                 f"optim.warmup={self.warmup} and optim.warmdown={self.warmdown} are parts of the run: "
@@ -51,14 +56,14 @@ class TrainerConfig:
     max_steps: int = -1
     """-1: as many as max_epochs takes."""
     max_time: str | None = None
-    """DD:HH:MM:SS"""
+    """DD:HH:MM:SS of training, validations in between included: the learning rate has fallen by then."""
     accelerator: str = "auto"
     devices: int = 1
     """One: rows are not yet dealt out to several processes."""
     precision: str = "auto"
     """One of Lightning's, or auto: bf16-mixed where the machine multiplies bfloat16 fast, else 32-true."""
-    compile: bool = False
-    """Compile the model (torch.compile): faster steps after a minute or so of compilation."""
+    compile: Any = "auto"
+    """true, false, or auto: compile the layers (torch.compile) if the run is long enough to pay for it."""
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = 1.0
     val_check_interval: int | float | None = None

@@ -1,24 +1,34 @@
 """One step of training and of validation, as Lightning asks for them."""
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 
 from sprig.data.loading import Batch
 from sprig.model.transformer import Transformer
 from sprig.training.config import OptimConfig
-from sprig.training.loss import mean_loss
+from sprig.training.loss import linear_cross_entropy
 from sprig.training.metrics import Metrics
 from sprig.training.optim import build_optimizer
-from sprig.training.schedule import learning_rate_factor
+from sprig.training.schedule import Progress, learning_rate_factor
+
+_SKIPPED_IN_A_ROW = 10  # steps: a state that gives so many is lost, and no next batch will save it
 
 
 class LanguageModelling(L.LightningModule):
     """Trains a Transformer to guess the next token.
+
+    A step whose gradients are not finite is left out and counted: the weights stay as they are. After ten in a row
+    the run is asked to end, and `diverged` says why.
 
     Logs train/step_loss and train/lr every trainer.log_every_n_steps; after each validation its metrics as
     "val/<name>" and train/loss, the mean over the tokens trained on since the one before.
@@ -31,7 +41,6 @@ class LanguageModelling(L.LightningModule):
         metrics: Sequence[str],
         token_bytes: Sequence[int],
         *,
-        compile: bool = False,
         optimizer_dtype: torch.dtype = torch.float32,
     ) -> None:
         """optimizer_dtype is what Muon orthogonalises in: bfloat16 where the machine multiplies it fast."""
@@ -42,50 +51,81 @@ class LanguageModelling(L.LightningModule):
         """Training tokens since the start of the run, padding not counted."""
         self.train_loss: Tensor | None = None
         """Of the last step, on the device: reading it waits for the step to end."""
+        self.skipped_steps = 0
+        """Whose gradients were not finite."""
+        self.diverged: str | None = None
+        """Why the run was asked to end, if it was."""
+        self._skipped_in_a_row = 0
         self._optim = optim
         self._optimizer_dtype = optimizer_dtype
-        # The compiled function shares the weights; it is kept out of the module tree, where it would double names.
-        self._forward = [torch.compile(transformer) if compile else transformer]
-        self._nats: Tensor | float = 0.0  # trained on since the last validation, on the device
-        self._tokens_at_validation = 0
+        self._nats: Tensor | float = 0.0  # trained on since the last validation, on the device, as their tokens are
+        self._counted: Tensor | float = 0.0
+        self._progress: Progress | None = None
+        self._first_seconds: float | None = None  # of an earlier part of the run
         self._random_state: Tensor | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss of a batch in nats a token."""
-        loss = mean_loss(self._logits(batch), batch.targets)
+        hidden = self.transformer.model(batch.input_ids, documents=batch.documents)
+        loss, nats = linear_cross_entropy(hidden, self.transformer.lm_head.weight, batch.targets, self._optim.z_loss)
         self.tokens_seen += batch.tokens
-        self.train_loss = loss.detach()
-        self._nats += self.train_loss * batch.tokens
+        self.train_loss = nats
+        finite = nats.isfinite()
+        self._nats += torch.where(finite, nats * batch.tokens, 0.0)
+        self._counted += finite * batch.tokens
         if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
             self.log("train/step_loss", self.train_loss)
         return loss
 
-    def _logits(self, batch: Batch) -> Tensor:
-        logits: Tensor = self._forward[0](batch.input_ids, documents=batch.documents)
-        return logits
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradients' norm; leave the step out if it is not finite.
+
+        Reading the norm waits for the device once a step, so that a bad gradient is never applied.
+        """
+        norm = clip_grad_norm_(self.transformer.parameters(), gradient_clip_val or float("inf"))
+        if norm.isfinite():
+            self._skipped_in_a_row = 0
+            return
+        optimizer.zero_grad()  # without a gradient, a parameter is left alone by the optimiser
+        self.skipped_steps += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row == _SKIPPED_IN_A_ROW:
+            self.trainer.should_stop = True
+            self.diverged = (
+                f"The gradients were not finite {_SKIPPED_IN_A_ROW} steps in a row, the last time in epoch "
+                f"{self.epoch_number} at batch {self.trainer.fit_loop.epoch_loop.batch_idx + 1}: training has diverged."
+            )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a held-out batch."""
-        self.metrics.update(self._logits(batch), batch)
+        self.metrics.update(self.transformer(batch.input_ids, documents=batch.documents), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics, and the mean training loss since the last validation."""
         figures = {f"val/{name}": value for name, value in self.metrics.compute().items()}
         self.metrics.reset()
-        tokens = self.tokens_seen - self._tokens_at_validation
-        if tokens:
-            figures["train/loss"] = float(self._nats) / tokens
-        self._nats, self._tokens_at_validation = 0.0, self.tokens_seen
+        if self._counted:
+            figures["train/loss"] = float(self._nats) / float(self._counted)
+        self._nats, self._counted = 0.0, 0.0
         self.log_dict(figures)
 
     def configure_optimizers(self) -> Any:
         """The optimiser and a learning rate that follows the schedule step by step."""
         optimizer = build_optimizer(self.transformer, self._optim, self._optimizer_dtype)
-        total = int(self.trainer.estimated_stepping_batches)
+        total = self.trainer.estimated_stepping_batches  # infinite or -1 where only the clock ends the run
+        timers = [callback for callback in self.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+        progress = Progress(total if total > 0 else math.inf, partial(_clock, timers[0]) if timers else None)
+        progress.first_seconds = self._first_seconds
+        self._progress = progress
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
-            lambda step: learning_rate_factor(step, total, self._optim.warmup, self._optim.warmdown),
+            lambda step: learning_rate_factor(progress(step), self._optim.warmup, self._optim.warmdown),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -104,13 +144,25 @@ class LanguageModelling(L.LightningModule):
         """Keep what Lightning does not."""
         checkpoint["sprig"] = {
             "tokens_seen": self.tokens_seen,
-            "tokens_at_validation": self._tokens_at_validation,
             "nats": float(self._nats),
+            "counted": float(self._counted),
+            "skipped_steps": self.skipped_steps,
+            "first_seconds": self._progress.first_seconds if self._progress else None,
             "random_state": torch.get_rng_state(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up."""
         kept = checkpoint["sprig"]
-        self.tokens_seen, self._tokens_at_validation = kept["tokens_seen"], kept["tokens_at_validation"]
-        self._nats, self._random_state = kept["nats"], kept["random_state"]
+        self.tokens_seen, self.skipped_steps = kept["tokens_seen"], kept["skipped_steps"]
+        self._nats, self._counted, self._random_state = kept["nats"], kept["counted"], kept["random_state"]
+        self._first_seconds = kept["first_seconds"]
+        if self._progress is not None:
+            self._progress.first_seconds = self._first_seconds
+
+
+def _clock(timer: Timer) -> tuple[float, float]:
+    """Seconds of training so far, and the most there may be."""
+    elapsed, remaining = timer.time_elapsed(), timer.time_remaining()
+    assert remaining is not None, "Lightning adds a timer for trainer.max_time only"
+    return elapsed, elapsed + remaining

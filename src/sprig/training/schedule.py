@@ -1,9 +1,42 @@
-"""The learning rate over a run: warm-up, stable, linear warm-down (Hägele et al. 2024, arXiv:2405.18392)."""
+"""The learning rate over a run: warm-up, stable, linear warm-down (Hägele et al. 2024, arXiv:2405.18392).
+
+A run ends after so many steps or by the clock, whichever comes first; the rate has fallen to almost nothing by then.
+"""
+
+from collections.abc import Callable
+
+_FIRST = 1e-3  # progress of a first step that only the clock could tell: a rate of zero would waste it
 
 
-def learning_rate_factor(step: int, total_steps: int, warmup: float, warmdown: float) -> float:
-    """What the peak learning rate is multiplied by at a step, 0-based, in (0, 1]; later steps keep the last value."""
-    progress = min(step + 1, total_steps) / (total_steps + 1)  # in (0, 1): no step is wasted on a rate of zero
+def learning_rate_factor(progress: float, warmup: float, warmdown: float) -> float:
+    """What the peak learning rate is multiplied by, in (0, 1], when so much of the run is over: progress in (0, 1)."""
     rising = progress / warmup if warmup else 1.0
     falling = (1 - progress) / warmdown if warmdown else 1.0
     return min(1.0, rising, falling)
+
+
+class Progress:
+    """How much of a run is over, in (0, 1), by its steps or by its clock: whichever is further."""
+
+    def __init__(self, total_steps: float, clock: Callable[[], tuple[float, float]] | None = None) -> None:
+        """total_steps may be infinite; clock gives the seconds so far and those that the whole run may take.
+
+        The clock counts from the end of the first step: that one may have compiled the model, and the warm-up is of
+        no use if the learning rate jumps over it.
+        """
+        self._total, self._clock = total_steps, clock
+        self.first_seconds: float | None = None
+        """What the clock showed after the first step; None before that. A run that goes on has to know it."""
+
+    def __call__(self, step: int) -> float:
+        """Before a step, 0-based; later steps than the last keep its value."""
+        by_steps = min(step + 1, self._total) / (self._total + 1) if self._total < float("inf") else 0.0
+        return min(max(by_steps, self._by_clock(step), _FIRST), 1 - _FIRST)
+
+    def _by_clock(self, step: int) -> float:
+        if self._clock is None or step == 0:
+            return 0.0
+        seconds, limit = self._clock()
+        if self.first_seconds is None:
+            self.first_seconds = seconds
+        return (seconds - self.first_seconds) / max(limit - self.first_seconds, 1e-9)

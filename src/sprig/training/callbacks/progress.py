@@ -12,6 +12,7 @@ from sprig.trace.console import figure, heading, open_console
 from sprig.trace.metrics import shown
 from sprig.training.callbacks.progress_display import Display, LiveBars, PlainLines, Status
 from sprig.training.module import LanguageModelling
+from sprig.training.throughput import Machine
 
 _READ_EVERY = 0.5  # seconds: reading the loss waits for the device, so not every step does it
 _WINDOW = 10.0  # seconds of training that the pace is measured over
@@ -20,9 +21,17 @@ _WINDOW = 10.0  # seconds of training that the pace is measured over
 class Progress(L.Callback):
     """Shows epoch, step, loss, pace and time; to be used with Trainer(enable_progress_bar=False)."""
 
-    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        """What others print during the run should go through the same console: it then stands above the bars."""
-        self._console, self._clock = console, clock
+    def __init__(
+        self,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        machine: Machine | None = None,
+    ) -> None:
+        """What others print during the run should go through the same console: it then stands above the bars.
+
+        With machine, the part of it that is made use of is shown beside the pace.
+        """
+        self._console, self._machine, self._clock = console, machine, clock
         self._display: Display | None = None  # only during training, and on one process only
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -108,6 +117,9 @@ class Progress(L.Callback):
             loss=loss,
             # Each process counts its own tokens, and all have batches of one size.
             tokens_per_second=None if tokens_per_second is None else tokens_per_second * trainer.world_size,
+            # Of one device, as is the peak.
+            utilisation=self._machine.utilisation(tokens_per_second) if self._machine and tokens_per_second else None,
+            skipped=module.skipped_steps,
             elapsed=now - self._start,
             left=None if self._total is None else self._pace.left(self._total, now - self._start),
         )

@@ -28,6 +28,10 @@ class Status:
     """Of the last step; None before the first."""
     tokens_per_second: float | None
     """Padding not counted; None until there is something to measure."""
+    utilisation: float | None
+    """The part of the machine's peak that this pace needs; None where the peak is not known."""
+    skipped: int
+    """Steps left out because their gradients were not finite."""
     elapsed: float
     """Seconds since the start, validation included."""
     left: float | None
@@ -42,7 +46,9 @@ class Status:
     def figures(self) -> str:
         """Loss and pace."""
         pace = "" if self.tokens_per_second is None else f"  {self.tokens_per_second:,.0f} tokens/s"
-        return f"loss {figure(self.loss)}{pace}"
+        use = "" if self.utilisation is None else f" ({self.utilisation:.0%} of peak)"
+        skipped = f"  {self.skipped:,} steps skipped, not finite" if self.skipped else ""
+        return f"loss {figure(self.loss)}{pace}{use}{skipped}"
 
     @property
     def remaining(self) -> str:

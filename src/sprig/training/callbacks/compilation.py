@@ -1,0 +1,76 @@
+"""Compiles the model's layers when the run is long enough to pay for it."""
+
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Timer
+
+from sprig.trace.records import Training
+from sprig.training.module import LanguageModelling
+
+_TIMED = 10  # steps that are timed before it is decided; the first two, which also warm up, are left out
+
+
+class Compilation(L.Callback):
+    """Training steps are compiled (torch.compile), one layer at a time: all layers are one function, compiled once.
+
+    Validation and generation are not: their shapes differ from batch to batch, and each would be compiled anew.
+    PyTorch keeps what it compiled on disk, so that the next run of the same shapes waits less.
+    """
+
+    def __init__(self, when: bool | None, device: str, training: Training) -> None:
+        """when is None to decide by what is left of the run after its first steps; training.compiled tells."""
+        self.when, self.device, self.training = when, device, training
+        self.training.compiled = False
+        self._ends: list[float] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Compile at once, if that was asked for."""
+        if self.when:
+            self._compile(pl_module)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Decide, once there is something to judge by."""
+        if self.when is None and len(self._ends) <= _TIMED:
+            self._ends.append(time.perf_counter())
+            if len(self._ends) > _TIMED:
+                a_batch = (self._ends[-1] - self._ends[2]) / (len(self._ends) - 3)
+                if pays(seconds_left(trainer, a_batch), self.device):
+                    self._compile(pl_module)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Run as written."""
+        torch.compiler.set_stance("force_eager")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Run what is compiled."""
+        torch.compiler.set_stance("default")
+
+    def _compile(self, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, LanguageModelling)
+        for layer in pl_module.transformer.model.layers:
+            layer.compile()
+        self.training.compiled = True
+
+
+def seconds_left(trainer: L.Trainer, a_batch: float) -> float:
+    """Of training, where a batch takes so many seconds; infinite where nothing ends the run."""
+    steps = trainer.estimated_stepping_batches
+    left = float("inf")
+    if 0 < steps < float("inf"):
+        left = (steps - trainer.global_step) * trainer.accumulate_grad_batches * a_batch
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer) and (remaining := callback.time_remaining()) is not None:
+            left = min(left, remaining)
+    return left
+
+
+def pays(seconds: float, device: str) -> bool:
+    """Whether compiling shortens what would take so many seconds.
+
+    Measured (docs/performance.md): compiling takes half a minute; a step takes a tenth less then on a processor, where
+    it is mostly matrix multiplications, and a third less on a GPU, which waits less for its next task.
+    """
+    return seconds * (0.1 if device == "cpu" else 0.3) > 30

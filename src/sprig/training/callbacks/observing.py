@@ -1,0 +1,93 @@
+"""Records how the steps of training went: what was left out, where the loss jumped, what the machine made of it."""
+
+import math
+import time
+from typing import Any
+
+import lightning as L
+from torch import Tensor, stack
+
+from sprig.trace.records import Spike, Training
+from sprig.training.module import LanguageModelling
+from sprig.training.throughput import Machine, peak_memory
+
+_MEMORY = 0.98  # of the running mean and variance: they remember some 50 steps
+_SETTLED = 50  # steps before which no loss is called a spike
+_DEVIATIONS = 6.0
+
+
+class Observing(L.Callback):
+    """Fills in trace.training, at each validation and at the end."""
+
+    def __init__(self, training: Training, machine: Machine, device: str) -> None:
+        self.training, self.machine, self.device = training, machine, device
+        self.training.matmul_peak = machine.peak
+        self._losses: list[Tensor] = []  # on the device: each is read with many others
+        self._spikes = _Spikes()
+        self._resumed_tokens: int | None = None
+        self._began = self._trained = 0.0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Start the clock of the step."""
+        assert isinstance(pl_module, LanguageModelling)
+        if self._resumed_tokens is None:
+            self._resumed_tokens = pl_module.tokens_seen
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Keep the loss; read those kept every trainer.log_every_n_steps."""
+        assert isinstance(pl_module, LanguageModelling) and pl_module.train_loss is not None
+        self._losses.append(pl_module.train_loss)
+        if len(self._losses) >= trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            self._read(trainer.global_step)
+        self._trained += time.perf_counter() - self._began
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Fill in what is known so far: the trace is saved after the validation."""
+        self._fill_in(trainer, pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Fill in the rest."""
+        self._fill_in(trainer, pl_module)
+
+    def _fill_in(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, LanguageModelling)
+        self._read(trainer.global_step)
+        training = self.training
+        training.skipped_steps = pl_module.skipped_steps
+        training.peak_memory = peak_memory(self.device)
+        if self._trained and self._resumed_tokens is not None:
+            training.tokens_per_second = (pl_module.tokens_seen - self._resumed_tokens) / self._trained
+            training.flop_utilisation = self.machine.utilisation(training.tokens_per_second)
+
+    def _read(self, last: int) -> None:
+        if not self._losses:
+            return
+        first = last - len(self._losses) + 1
+        self.training.spikes += self._spikes.found(first, stack(self._losses).tolist())
+        self._losses.clear()
+
+
+class _Spikes:
+    """Losses far above those before them."""
+
+    def __init__(self) -> None:
+        self._seen, self._mean, self._variance = 0, 0.0, 0.0
+
+    def found(self, first: int, losses: list[float]) -> list[Spike]:
+        """Those among the losses of the steps from first on; a loss that is not finite is skipped, not a spike."""
+        spikes = []
+        for step, loss in enumerate(losses, first):
+            if not math.isfinite(loss):
+                continue
+            above = loss - self._mean
+            if self._seen >= _SETTLED and above > _DEVIATIONS * self._variance**0.5:
+                spikes.append(Spike(step, loss, self._mean))
+                continue  # what is usual is not learnt from it
+            self._seen += 1
+            share = max(1 - _MEMORY, 1 / self._seen)
+            self._mean += share * above
+            self._variance = (1 - share) * (self._variance + share * above**2)
+        return spikes
