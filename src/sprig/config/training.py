@@ -261,7 +261,7 @@ class _Job:
                     patience=chosen.early_stopping_patience,
                     verbose=False,
                     check_on_train_epoch_end=False,  # where a run goes on there, nothing is measured yet
-                )
+                ),
             )
         return callbacks
 

@@ -28,8 +28,9 @@ class Tracing(L.Callback):
         """Start the clock, where an earlier part of the run left it."""
         self._run_clock()
         # A run that was killed between the two has traced an epoch that its checkpoint does not know.
-        for records in (self.trace.epochs, self.trace.training.spikes):
-            records[:] = [record for record in records if record.step <= trainer.global_step]
+        self.trace.epochs[:] = [epoch for epoch in self.trace.epochs if epoch.step <= trainer.global_step]
+        spikes = self.trace.training.spikes
+        spikes[:] = [spike for spike in spikes if spike.step <= trainer.global_step]
 
     def state_dict(self) -> dict[str, Any]:
         """The clocks; before training there is nothing to keep."""
