@@ -68,7 +68,7 @@ def test_the_default_run_leaves_what_the_readme_says(place):
         ".hydra/config.yaml",
         "metrics.csv",
         "checkpoints/best/manifest.json",
-        "checkpoints/last.ckpt",
+        "checkpoints/states",
         "wandb",
     ):
         assert (latest / name).exists()

@@ -1,9 +1,11 @@
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from cli.command import sprig
+from sprig.checkpoint import load
 
 pytestmark = pytest.mark.slow  # each goes through several processes, one after the other
 
@@ -48,8 +50,7 @@ def test_the_same_data_goes_on(place):
 @pytest.mark.parametrize("key", ["hydra.run.dir", "+hydra.callbacks.x", "++hydra.job.env_set.A", "hydra/launcher"])
 def test_a_run_directory_cannot_configure_hydra(key, place):
     foreign = place / "foreign"
-    (foreign / "checkpoints").mkdir(parents=True, exist_ok=True)
-    (foreign / "checkpoints" / "last.ckpt").write_bytes(b"x")
+    (foreign / "checkpoints" / "states" / "step-1").mkdir(parents=True, exist_ok=True)
     (foreign / ".hydra").mkdir(exist_ok=True)
     touched = place / "touched"
     (foreign / ".hydra" / "overrides.yaml").write_text(f"- '{key}={{_target_: pathlib.Path.touch, self: {touched}}}'\n")
@@ -74,13 +75,13 @@ def test_a_run_does_not_go_on_as_another_and_keeps_all_that_it_has(change, place
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 5000, None])
-def test_a_damaged_state_is_named_and_nothing_else_is_touched(damage, place, tmp_path):
+def test_a_run_without_a_whole_state_says_so_and_nothing_is_touched(damage, place, tmp_path):
     shutil.copytree((place / "outputs" / "latest").resolve(), tmp_path / "run")
-    state = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    state.write_bytes(state.read_bytes()[:5000] if damage is None else damage)
+    for state in (tmp_path / "run" / "checkpoints" / "states").glob("step-*/state.ckpt"):
+        state.write_bytes(state.read_bytes()[:5000] if damage is None else damage)
     before = settings_of(tmp_path / "run")
     done = sprig("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=9", cwd=place)
-    assert done.returncode == 1 and "last.ckpt is damaged" in done.stderr and done.stderr.count("\n") <= 2
+    assert done.returncode == 1 and "has no state to go on from" in done.stderr and done.stderr.count("\n") <= 2
     assert settings_of(tmp_path / "run") == before
 
 
@@ -99,3 +100,34 @@ def test_figures_of_before_stay_in_metrics_csv(place):
     assert done.returncode == 0, done.stderr
     after = (run / "metrics.csv").read_text()
     assert after.startswith(before) and len(after) > len(before)
+
+
+@pytest.mark.parametrize("damaged", ["state.ckpt", "manifest.json"])
+def test_a_damaged_newest_state_is_named_and_the_one_before_is_used(damaged, place, tmp_path):
+    shutil.copytree((place / "outputs" / "latest").resolve(), tmp_path / "run")
+    states = tmp_path / "run" / "checkpoints" / "states"
+    before, newest = sorted(states.iterdir(), key=lambda state: int(state.name.removeprefix("step-")))
+    content = (newest / damaged).read_bytes()
+    (newest / damaged).write_bytes(content[: len(content) // 2])
+    done = sprig("train", f"resume={tmp_path / 'run'}", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert newest.name in done.stderr and f"The run goes on from {before.name}" in done.stderr
+    assert sorted(states.iterdir()) == sorted([before, newest])
+    load(tmp_path / "run" / "checkpoints" / "last")
+
+
+def test_a_run_that_is_gone_on_with_is_the_same_run_in_wandb_and_has_the_trace_of_before(place, tmp_path):
+    settings = [*SETTINGS, f"output_dir={tmp_path}", "logger=wandb", "logger.offline=true"]
+    done = sprig("train", *settings, cwd=place)
+    assert done.returncode == 0, done.stderr
+    run = (tmp_path / "latest").resolve()
+    first = json.loads((run / "trace.json").read_text())
+    done = sprig("train", "resume=last", f"output_dir={tmp_path}", "trainer.max_epochs=2", cwd=place)
+    assert done.returncode == 0, done.stderr
+    second = json.loads((run / "trace.json").read_text())
+    assert len({path.name.rsplit("-", 1)[1] for path in (run / "wandb").glob("offline-run-*")}) == 1
+    assert len(list((run / "wandb").glob("offline-run-*"))) == 2
+    assert second["epochs"][0] == first["epochs"][0] and len(second["epochs"]) == 2
+    for name in ("id", "command", "started"):
+        assert second["run"][name] == first["run"][name]
+    assert second["run"]["seconds"] > first["run"]["seconds"]

@@ -1,6 +1,7 @@
 import pytest
 
 from sprig.config.checks import check_monitor, check_output, check_train
+from sprig.config.run_directory import claimed
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,8 @@ from sprig.config.checks import check_monitor, check_output, check_train
         (["callbacks.monitor=val/runs"], "is not measured"),  # no header is held out in these settings
         (["trainer.max_epochs=null"], "no end to fall towards"),
         (["callbacks.mode=lowest"], "min or max"),
+        (["callbacks.save_every_minutes=0"], "callbacks.save_every_minutes=0.0 must be above 0"),
+        (["callbacks.save_every_steps=0"], "callbacks.save_every_steps=0 must be at least 1"),
         (["logger.name=mlflow"], "choose wandb, tensorboard or csv"),
         (["trainer.devices=2"], "uses one device"),
         (["callbacks.monitor=val/los"], "is not measured. There are: val/loss"),
@@ -52,6 +55,13 @@ def test_what_only_the_data_can_tell_not_to_be_measured_is_refused_then(settings
         check_monitor(watching_runs, functions=False, headers=True)
     with pytest.raises(ValueError, match="val/body_loss"):
         check_monitor(settings("callbacks.monitor=val/body_loss"), functions=True, headers=False)
+
+
+def test_two_processes_do_not_train_in_one_directory(tmp_path):
+    with claimed(tmp_path), pytest.raises(ValueError, match="by another process"), claimed(tmp_path):
+        pass
+    with claimed(tmp_path):
+        pass
 
 
 def test_a_directory_that_holds_a_run_is_not_written_over(tmp_path):

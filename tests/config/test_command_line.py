@@ -35,8 +35,7 @@ def test_other_arguments_are_left_to_hydra():
 
 
 def test_a_resumed_run_gets_its_settings_and_its_directory_back(tmp_path):
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"x")
+    (tmp_path / "checkpoints" / "states" / "step-1").mkdir(parents=True)
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text("- model=tiny\n- trainer.max_epochs=3\n- resume=before\n")
     arguments = prepare("train", ["train.py", f"resume={tmp_path}", "trainer.max_epochs=5"])[1:]
@@ -46,7 +45,7 @@ def test_a_resumed_run_gets_its_settings_and_its_directory_back(tmp_path):
 
 
 def test_a_run_without_a_state_to_go_on_from_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"no checkpoints/last\.ckpt to go on from"):
+    with pytest.raises(ValueError, match=r"no state in checkpoints/states to go on from"):
         prepare("train", ["train.py", f"resume={tmp_path}"])
 
 

@@ -82,7 +82,7 @@ def test_every_conf_file_composes_and_trains_a_step(option, settings, tmp_path, 
     run = tmp_path / "run"
     run.mkdir()
     train(settings(*overrides, base=base), run)
-    for name in ("trace.json", "metrics.csv", "checkpoints/best/model.safetensors", "checkpoints/last.ckpt"):
+    for name in ("trace.json", "metrics.csv", "checkpoints/best/model.safetensors", "checkpoints/states"):
         assert (run / name).stat().st_size > 0
 
 
@@ -136,7 +136,7 @@ def test_a_run_without_validation_leaves_its_last_weights(settings, tmp_path):
     run.mkdir()
     train(settings("trainer.limit_val_batches=0"), run)
     assert (run / "checkpoints" / "last" / "manifest.json").exists()
-    assert (run / "checkpoints" / "last.ckpt").exists()
+    assert list((run / "checkpoints" / "states").glob("step-*/state.ckpt"))
 
 
 def test_the_trace_counts_the_tokens_that_were_trained_on(settings, tmp_path):

@@ -1,6 +1,8 @@
+import time
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +57,28 @@ def test_several_processes_write_what_one_writes(tmp_path, monkeypatch):
     for part in ("ids", "starts", "headers"):
         assert np.array_equal(getattr(one, part), getattr(several, part))
         assert getattr(one, part).dtype == getattr(several, part).dtype
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        pytest.param("import os; os.kill(os.getpid(), 9)", "ended by SIGKILL, as a system without memory", id="killed"),
+        pytest.param("import os; os.kill(os.getpid(), 15)", "ended by SIGTERM: try again", id="terminated"),
+        pytest.param("import time; time.sleep(60)", r"has written nothing for 0\.5 s", id="hung"),
+        pytest.param("import sys; sys.exit(28)", "No space left", id="a full disk"),
+    ],
+)
+def test_a_process_that_dies_or_hangs_ends_the_run_with_a_sentence(script, message, tmp_path, monkeypatch):
+    (tmp_path / "worker.py").write_text(script)
+    store = stored(tmp_path, documents(TEXTS))
+    monkeypatch.setattr(corpus_module, "_MANY", 1)
+    monkeypatch.setattr(corpus_module, "SILENCE", 0.5)
+    monkeypatch.setattr(corpus_module.encoding_worker, "__file__", str(tmp_path / "worker.py"))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    start = time.monotonic()
+    with pytest.raises(OSError, match=message):
+        encode_to(tmp_path, "train", store, BYTES)
+    assert time.monotonic() - start < 5
 
 
 @given(text=st.text(st.characters(max_codepoint=127)) | st.text("ab_ 1\n\t().:=*<x", max_size=60), data=st.data())

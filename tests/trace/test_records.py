@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from sprig.trace.records import Epoch, Run, Stage, Trace, read_epochs
+from sprig.trace.records import Epoch, Run, Stage, Trace, read_earlier
 
 
 def trace() -> Trace:
@@ -21,20 +21,27 @@ def test_the_file_has_the_parts_of_the_contract_and_null_for_what_was_not_record
     assert [path.name for path in tmp_path.iterdir()] == ["trace.json"]
 
 
-def test_epochs_are_read_back_as_they_were(tmp_path):
+def test_run_and_epochs_are_read_back_as_they_were(tmp_path):
     saved = trace()
     saved.epochs[0].metrics["val/runs"] = 0.5
     saved.save(tmp_path / "trace.json")
-    assert read_epochs(tmp_path / "trace.json") == saved.epochs
+    assert read_earlier(tmp_path / "trace.json") == (saved.run, saved.epochs, [])
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "[]", '{"schema": 99, "epochs": []}', '{"schema": 1, "epochs": [{"a": 1}]}']
+    "content",
+    [
+        None,
+        "",
+        "[]",
+        '{"schema": 99, "epochs": []}',
+        '{"schema": 1, "run": {"id": "x", "command": "x", "started": "x"}, "epochs": [{"a": 1}]}',
+    ],
 )
 def test_a_damaged_trace_is_refused_in_one_line(content, tmp_path):
     path = tmp_path / "trace.json"
     if content is not None:
         path.write_text(content)
     with pytest.raises(ValueError, match="is no trace to go on with") as error:
-        read_epochs(path)
+        read_earlier(path)
     assert "\n" not in str(error.value)

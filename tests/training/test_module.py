@@ -1,11 +1,14 @@
-import json
 import math
+import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 import lightning as L
 import pytest
 import torch
 
+from sprig.checkpoint.states import newest_state, state_path
+from sprig.config.building import StateFiles
 from sprig.data.corpus import encode
 from sprig.data.datamodule import RowsDataModule
 from sprig.data.documents import Document
@@ -39,6 +42,11 @@ def module(dropout: float = 0.0, metrics: Sequence[str] = ("loss", "accuracy"), 
     return LanguageModelling(Transformer(config), OptimConfig(**optim), metrics, TOKENIZER.token_bytes)
 
 
+def state_in(run: Path) -> Path:
+    """The newest state that Checkpoints(run, ...) has kept."""
+    return newest_state(run / "states")[0]
+
+
 def data(rows: Rows, batch_size: int = 4) -> RowsDataModule:
     return RowsDataModule(rows, rows, batch_size, seed=0, trim=True)
 
@@ -47,7 +55,7 @@ def trainer(tmp_path, *callbacks: L.Callback, **settings) -> L.Trainer:
     return L.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         enable_checkpointing=False, num_sanity_val_steps=0, default_root_dir=tmp_path, callbacks=list(callbacks),
-        **settings,
+        plugins=[StateFiles()], **settings,
     )  # fmt: skip
 
 
@@ -74,7 +82,7 @@ class StopAt(L.Callback):
 
     def on_train_batch_start(self, trainer, *_):
         if trainer.global_step == self.step - 1:
-            self.interruption.asked = True
+            self.interruption.asked = signal.SIGTERM
 
 
 @pytest.mark.parametrize(("interval", "expected"), [(None, [5, 10]), (2, [2, 4, 7, 9, 10])])
@@ -87,11 +95,11 @@ def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(step, interval, 
             saved.append(facts["step"])
 
     def run(stop: int | None, resume: bool) -> tuple[LanguageModelling, L.Trainer]:
-        checkpoints = Checkpoints(tmp_path, note, "val/loss", "min", {})
+        checkpoints = Checkpoints(tmp_path, note, state_path, "val/loss", "min", {})
         interruption = Interruption(checkpoints)
         callbacks = [checkpoints, *([StopAt(interruption, stop)] if stop else []), interruption]
         fitted, fitting = module(dropout=0.1), trainer(tmp_path, *callbacks, max_epochs=2, val_check_interval=interval)
-        fitting.fit(fitted, data(rows_of(18)), ckpt_path=tmp_path / "last.ckpt" if resume else None, weights_only=True)
+        fitting.fit(fitted, data(rows_of(18)), ckpt_path=state_in(tmp_path) if resume else None, weights_only=True)
         return fitted, fitting
 
     # The last step of an epoch is left to its validation; where there is none, the next step is the one.
@@ -123,25 +131,31 @@ class Breaks(L.Callback):
                 pl_module.transformer.model.norm.weight.fill_(math.nan)
 
 
-def test_a_diverged_model_is_never_the_best_and_its_figures_are_not_those_of_before(tmp_path):
+def test_a_diverged_model_is_not_saved_and_the_last_good_one_stays(tmp_path):
     facts = {}
     checkpoints = Checkpoints(
-        tmp_path, lambda place, _, said: facts.__setitem__((place.name, said["step"]), said), "val/loss", "min", {}
+        tmp_path,
+        lambda place, _, said: facts.__setitem__((place.name, said["step"]), said),
+        state_path,
+        "val/loss",
+        "min",
+        {},
     )
     trace = Trace(Run("x", "x", "x"))
     callbacks = [Tracing(trace, tmp_path / "trace.json"), checkpoints, Breaks(8)]
-    trainer(tmp_path, *callbacks, max_epochs=2).fit(module(), data(rows_of(18)))
-    assert list(facts) == [("best", 5), ("last", 5), ("last", 10)]
+    with pytest.raises(ValueError, match=r"diverged\.\nThat is not saved, the state after step 5 stays"):
+        trainer(tmp_path, *callbacks, max_epochs=2).fit(module(), data(rows_of(18)))
+    assert list(facts) == [("best", 5), ("last", 5)]
+    assert state_in(tmp_path) == tmp_path / "states" / "step-5" / "state.ckpt"
     assert math.isnan(trace.epochs[1].metrics["val/loss"])
-    json.dumps(facts["last", 10], allow_nan=False)
-    assert facts["last", 10]["metrics"]["val/loss"] is None
 
 
-def test_a_model_that_diverged_at_once_is_kept_as_the_last_and_not_as_the_best(tmp_path):
+def test_a_model_that_diverged_at_once_is_not_saved_at_all(tmp_path):
     kept = []
-    checkpoints = Checkpoints(tmp_path, lambda place, *_: kept.append(place.name), "val/loss", "min", {})
-    trainer(tmp_path, checkpoints, Breaks(2), max_epochs=1).fit(module(), data(rows_of(18)))
-    assert kept == ["last"] and checkpoints.best is None
+    checkpoints = Checkpoints(tmp_path, lambda place, *_: kept.append(place.name), state_path, "val/loss", "min", {})
+    with pytest.raises(ValueError, match="nothing was saved before"):
+        trainer(tmp_path, checkpoints, Breaks(2), max_epochs=1).fit(module(), data(rows_of(18)))
+    assert not kept and not (tmp_path / "states").exists() and checkpoints.best is None
 
 
 def test_an_epoch_counts_from_one_however_rarely_it_is_validated(tmp_path):
@@ -165,13 +179,13 @@ def test_an_epoch_that_no_checkpoint_knows_is_traced_once(tmp_path):
     trace = Trace(Run("x", "x", "x"))
 
     def run(**resume) -> None:
-        checkpoints = Checkpoints(tmp_path, lambda *_: None, "val/loss", "min", {})
+        checkpoints = Checkpoints(tmp_path, lambda *_: None, state_path, "val/loss", "min", {})
         fitting = trainer(tmp_path, Tracing(trace, tmp_path / "t.json"), checkpoints, max_epochs=2)
         fitting.fit(module(), data(rows_of(10)), weights_only=True, **resume)
 
     run()
     trace.epochs[-1].step = 99  # as after a kill between the trace's file and the checkpoint's
-    run(ckpt_path=tmp_path / "last.ckpt")
+    run(ckpt_path=state_in(tmp_path))
     assert [epoch.step for epoch in trace.epochs] == [3]
 
 
@@ -180,14 +194,14 @@ def test_a_run_that_goes_on_where_it_ended_has_the_clock_of_before(tmp_path):
 
     def run(**resume) -> Tracing:
         tracing = Tracing(trace, tmp_path / "t.json")
-        checkpoints = Checkpoints(tmp_path, lambda *_: None, "val/loss", "min", {})
+        checkpoints = Checkpoints(tmp_path, lambda *_: None, state_path, "val/loss", "min", {})
         fitting, trained = trainer(tmp_path, tracing, checkpoints, max_epochs=1), module()
         fitting.fit(trained, data(rows_of(10)), weights_only=True, **resume)
         fitting.validate(trained, datamodule=data(rows_of(10)), verbose=False)
         return tracing
 
     first = run()
-    assert first.seconds <= run(ckpt_path=tmp_path / "last.ckpt").seconds < 2 * first.seconds + 5
+    assert first.seconds <= run(ckpt_path=state_in(tmp_path)).seconds < 2 * first.seconds + 5
 
 
 class Poisons(L.Callback):

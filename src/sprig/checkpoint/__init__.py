@@ -2,7 +2,7 @@
 
 Where it stands: training saves it, generation and evaluation load it. It is shared with strangers, so what is
 read from it is data and never code: JSON within bounds, safetensors whose names and shapes are checked before
-memory is taken, no pickle. Read directory.py first.
+memory is taken, no pickle. Read directory.py first. states.py keeps what a run goes on from, which is not shared.
 """
 
 from sprig.checkpoint.directory import Checkpoint, load, resolve, save

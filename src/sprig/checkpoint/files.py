@@ -121,6 +121,29 @@ def replacing(directory: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def remove(directory: Path) -> None:
+    """Remove a checkpoint directory: a kill amid it leaves nothing under its name."""
+    leaving = directory.with_name(f".{directory.name}.part-{os.getpid()}")
+    shutil.rmtree(leaving, ignore_errors=True)
+    directory.rename(leaving)
+    shutil.rmtree(leaving, ignore_errors=True)
+
+
+def tidy(directory: Path) -> None:
+    """Remove what processes that were killed while saving have left in directory, where none saves now.
+
+    A checkpoint that was moved aside, and whose successor did not come to its name, gets the name back.
+    """
+    for old in directory.glob(".*.old-*"):
+        whole = directory / old.name[1:].rpartition(".old-")[0]
+        if whole.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(whole)
+    for part in directory.glob(".*.part-*"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def _rename(part: Path, directory: Path, old: Path) -> None:
     if directory.exists():
         shutil.rmtree(old, ignore_errors=True)

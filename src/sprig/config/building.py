@@ -8,10 +8,13 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.plugins import TorchCheckpointIO
 
+from sprig.checkpoint import states
 from sprig.config.schema import LoggerConfig
 from sprig.training.config import TrainerConfig
+from sprig.training.metrics_file import MetricsFile
 
 
 def quiet_lightning() -> None:
@@ -23,7 +26,6 @@ def quiet_lightning() -> None:
     for message in (
         ".*does not have many workers.*",
         ".*The number of training batches.*",
-        ".*Experiment logs directory.*",
         ".*GPU available but not used.*",
         ".*LeafSpec.*",
     ):
@@ -47,6 +49,14 @@ def device_of(accelerator: str) -> str:
     return accelerator
 
 
+class StateFiles(TorchCheckpointIO):
+    """Writes states as `sprig.checkpoint.states` does; Lightning's own way leads through the temporary folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write what the trainer has dumped to a path that `states.state_path` gave."""
+        states.write_state(Path(path), checkpoint)
+
+
 def build_trainer(
     config: TrainerConfig,
     precision: str,
@@ -63,6 +73,7 @@ def build_trainer(
         default_root_dir=directory,
         logger=loggers,
         callbacks=callbacks,
+        plugins=[StateFiles()],
         precision=precision,  # type: ignore[arg-type]
         devices=config.devices,
         enable_progress_bar=False,
@@ -92,25 +103,19 @@ def build_trainer(
     )
 
 
-def build_loggers(config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any]) -> list[Logger]:
-    """metrics.csv always, and beside it what config names; name and plain are the run's name and configuration."""
-    loggers: list[Logger] = [_csv(directory)]
+def build_loggers(
+    config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any], last_step: int | None = None
+) -> list[Logger]:
+    """metrics.csv always, and beside it what config names; name and plain are the run's name and configuration.
+
+    A run that is gone on with says after which step.
+    """
+    loggers: list[Logger] = [MetricsFile(directory / "metrics.csv", last_step)]
     if config.name == "tensorboard":
         loggers.append(TensorBoardLogger(directory, name="", version=""))
     if config.name == "wandb":
         loggers.append(_wandb(config, directory, name, plain))
     return loggers
-
-
-def _csv(directory: Path) -> Logger:
-    """metrics.csv, gone on with where a run goes on: Lightning would remove it (its ExperimentWriter.__init__)."""
-    path = directory / "metrics.csv"
-    before = path.read_bytes() if path.exists() else b""
-    logger = CSVLogger(directory, name="", version="", flush_logs_every_n_steps=100)
-    if before:
-        logger.experiment.metrics_keys = before.split(b"\n", 1)[0].decode().strip().split(",")
-        path.write_bytes(before)
-    return logger
 
 
 def _wandb(config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any]) -> Logger:
@@ -119,7 +124,10 @@ def _wandb(config: LoggerConfig, directory: Path, name: str, plain: dict[str, An
 
     offline = config.offline if config.offline is not None else not _logged_in_to_wandb()
     os.environ.setdefault("WANDB_SILENT", "true")
+    kept = directory / "wandb" / "run-id"  # with it, a run that is gone on with stays one run there
     run = wandb.init(
+        id=kept.read_text(encoding="utf-8").strip() if kept.exists() else None,
+        resume="allow",
         project=config.project,
         name=f"{name}/{directory.name}",
         dir=str(directory),
@@ -129,6 +137,8 @@ def _wandb(config: LoggerConfig, directory: Path, name: str, plain: dict[str, An
         settings=wandb.Settings(x_disable_meta=True, save_code=False, console="off", silent=True, init_timeout=20),
         reinit="finish_previous",
     )
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(run.id, encoding="utf-8")
     return WandbLogger(experiment=run)
 
 

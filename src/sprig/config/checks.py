@@ -50,9 +50,13 @@ def check_train(settings: TrainConfig) -> None:
         ("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches),
         ("trainer.log_every_n_steps", trainer.log_every_n_steps),
         ("callbacks.early_stopping_patience", settings.callbacks.early_stopping_patience),
+        ("callbacks.save_every_steps", settings.callbacks.save_every_steps),
     ):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value} must be at least 1.")
+    every = settings.callbacks.save_every_minutes
+    if every is not None and not every > 0:
+        raise ValueError(f"callbacks.save_every_minutes={every} must be above 0, or null.")
     if trainer.val_check_interval is not None and trainer.val_check_interval <= 0:
         raise ValueError(f"trainer.val_check_interval={trainer.val_check_interval} must be above 0.")
     if settings.callbacks.held_out_headers < 0:

@@ -59,9 +59,9 @@ def resolve_run(resume: str, output_dir: str) -> Path:
     """The run directory that `resume=` names: a path, or `last` for the newest run of output_dir."""
     directory = Path(output_dir) / "latest" if resume == "last" else Path(resume).expanduser()
     directory = directory.resolve()
-    if not (directory / "checkpoints" / "last.ckpt").is_file():
+    if not any((directory / "checkpoints" / "states").glob("step-*")):
         raise ValueError(
-            f"resume={resume}: {directory} has no checkpoints/last.ckpt to go on from. "
+            f"resume={resume}: {directory} has no state in checkpoints/states to go on from. "
             f"Name the directory of an interrupted run."
         )
     return directory

@@ -81,7 +81,7 @@ def _report(error: Exception, verb: str) -> int:
     """Print what went wrong; the exit code."""
     if isinstance(error, Interrupted):
         print(error, file=sys.stderr)
-        return INTERRUPTED
+        return error.exit_code
     if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor shall Python complain at its end
         return BROKEN_PIPE

@@ -1,11 +1,13 @@
 """The directory of a run and the trace that is kept in it."""
 
+import fcntl
 import os
 import platform
 import shlex
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +23,12 @@ LIBRARIES = ("sprig", "torch", "lightning", "tokenizers", "hydra-core")
 
 
 class Interrupted(Exception):
-    """The user stopped the run and it was saved; the message says how to go on."""
+    """A signal stopped the run and it was saved; the message says how to go on."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        """128 and the number of the signal, as a shell reports it."""
 
 
 def new_trace(directory: Path, seed: int | None, device: str | None) -> Trace:
@@ -44,9 +51,26 @@ def new_trace(directory: Path, seed: int | None, device: str | None) -> Trace:
     )
 
 
+@contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """Keep other processes from training in directory meanwhile; ValueError if one does. A kill leaves no claim."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ValueError(f"{directory} is being trained in by another process: end it first.") from error
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def point_latest(output_dir: Path, directory: Path) -> None:
     """Make output_dir/latest a link to directory; without links on this file system there is none."""
-    beside = output_dir / f".latest-{os.getpid()}"
+    beside = output_dir / ".latest.part"  # one name for all: what a killed process leaves, the next one takes up
     with suppress(OSError):
         beside.unlink(missing_ok=True)
         beside.symlink_to(os.path.relpath(directory, output_dir), target_is_directory=True)

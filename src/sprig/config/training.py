@@ -10,9 +10,11 @@ import lightning as L
 import torch
 
 from sprig import checkpoint
-from sprig.config import building, multirun, stages
+from sprig.checkpoint import states
+from sprig.config import building, multirun, resuming, stages
 from sprig.config.checks import check_monitor, check_output, check_train
-from sprig.config.run_directory import Interrupted, keep_settings, new_trace, point_latest
+from sprig.config.resources import check_space, memory_explained
+from sprig.config.run_directory import claimed, keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
 from sprig.data.datamodule import RowsDataModule
 from sprig.data.preparation import prepare
@@ -21,11 +23,11 @@ from sprig.generation.config import SamplingConfig
 from sprig.model.transformer import Transformer
 from sprig.trace import terminal
 from sprig.trace.console import open_console
-from sprig.trace.records import Stage, read_epochs
+from sprig.trace.records import Stage
 from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.compilation import Compilation
 from sprig.training.callbacks.held_out import HeldOutFunctions
-from sprig.training.callbacks.interruption import Interruption, Stopped
+from sprig.training.callbacks.interruption import Interruption
 from sprig.training.callbacks.observing import Observing
 from sprig.training.callbacks.progress import Progress
 from sprig.training.callbacks.tracing import Tracing
@@ -45,16 +47,17 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
     if settings.resume is None:
         check_output(directory)
     failed = True
-    try:
-        job = _Job(settings, directory)
-        job.prepare()
-        job.fit()
-        job.generate()
-        best = job.finish()
-        failed = False
-        return best
-    finally:
-        building.finish_wandb(failed)
+    with claimed(directory):
+        try:
+            job = _Job(settings, directory)
+            job.prepare()
+            job.fit()
+            job.generate()
+            best = job.finish()
+            failed = False
+            return best
+        finally:
+            building.finish_wandb(failed)
 
 
 class _Job:
@@ -88,7 +91,7 @@ class _Job:
         self.data = prepare(self.settings.data, Path(self.settings.cache_dir))
         self.trace.data = self.data.funnel
         if self.settings.resume:
-            self.trace.epochs = read_epochs(self.directory / "trace.json")
+            resuming.take_up_trace(self.trace, self.directory / "trace.json")
         self.functions = with_headers(self.data.val_documents, self.settings.callbacks.held_out_headers)
         headers = any(document.header for document in self.data.val_documents)
         check_monitor(self.settings, functions=bool(self.functions), headers=headers)
@@ -101,7 +104,9 @@ class _Job:
         for stage in self.data.stages:
             self._report(stage)
         L.seed_everything(self.settings.seed, verbose=False)
-        self.model = Transformer(self.settings.model)
+        with memory_explained(self.settings, self.precision):
+            self.model = Transformer(self.settings.model)
+        check_space(self.directory, self.model.num_parameters)
         self.trace.model = {
             "parameters": self.model.num_parameters,
             **asdict(self.settings.model),
@@ -132,11 +137,12 @@ class _Job:
         )
         self.machine = Machine(matmul_peak(self.device, dtype), training_flops(settings.model, settings.data.seq_len))
         callbacks = self._callbacks()
-        state = self.directory / "checkpoints" / "last.ckpt"
+        state = last_step = None
         if settings.resume:
-            self.checkpoints.check_resumable(state)
+            state = resuming.state_to_go_on_from(self.checkpoints)
+            last_step = states.step_of(state)
             self.accepted = True
-        loggers = building.build_loggers(settings.logger, self.directory, settings.name, asdict(settings))
+        loggers = building.build_loggers(settings.logger, self.directory, settings.name, asdict(settings), last_step)
         trainer = building.build_trainer(
             settings.trainer,
             self.precision,
@@ -145,25 +151,18 @@ class _Job:
             self.directory,
             reload_dataloaders_every_n_epochs=int(settings.data.fim_rate > 0),
         )
-        try:
+        ends = resuming.ends_explained(trainer, self.directory, self._stopped)
+        with ends, memory_explained(settings, self.precision):
             trainer.fit(
                 self.module,
                 datamodule=rows,
-                ckpt_path=state if settings.resume else None,
+                ckpt_path=state,
                 weights_only=True,
             )
             if not trainer.global_step:
                 raise ValueError("Not one step was trained: see trainer.max_time and trainer.max_steps.")
             if not self.trace.epochs or self.trace.epochs[-1].step < trainer.global_step:
                 trainer.validate(self.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
-        except SystemExit:  # what Lightning makes of a second Ctrl-C
-            raise KeyboardInterrupt from None
-        except Stopped as stopped:
-            self._keep()
-            raise Interrupted(
-                f"Stopped after step {trainer.global_step}; everything is saved. "
-                f"Go on with:\n  python src/train.py resume={shlex.quote(str(self.directory))}"
-            ) from stopped
         if self.module.diverged:
             raise ValueError(f"{self.module.diverged} What it was before is saved; lower optim.lr and start again.")
         validating = self.tracing.validation_seconds
@@ -187,7 +186,7 @@ class _Job:
 
     def finish(self) -> float | None:
         """The end of the trace, the table and the next commands."""
-        self.trace.run.seconds = time.perf_counter() - self.started
+        self._stop_clock()
         best_epoch = next((e for e in self.trace.epochs if e.step == self.checkpoints.best_step), None)
         metrics = best_epoch.metrics if best_epoch else {}
         self.trace.final = metrics | {
@@ -230,7 +229,14 @@ class _Job:
             "callbacks.monitor": (chosen.monitor, chosen.mode),
         }
         self.checkpoints = Checkpoints(
-            self.directory / "checkpoints", self._save, chosen.monitor, chosen.mode, identity
+            self.directory / "checkpoints",
+            self._save,
+            states.state_path,
+            chosen.monitor,
+            chosen.mode,
+            identity,
+            every_minutes=chosen.save_every_minutes,
+            every_steps=chosen.save_every_steps,
         )
         self.tracing = Tracing(self.trace, self.directory / "trace.json")
         callbacks: list[L.Callback] = [
@@ -247,14 +253,15 @@ class _Job:
         if chosen.progress:
             callbacks.append(Progress(self.console, machine=self.machine))
         if chosen.early_stopping_patience is not None:
-            callbacks.append(
+            callbacks.insert(  # first, so that what is saved after a validation has counted it
+                0,
                 L.pytorch.callbacks.EarlyStopping(
                     chosen.monitor,
                     mode=chosen.mode,
                     patience=chosen.early_stopping_patience,
                     verbose=False,
                     check_on_train_epoch_end=False,  # where a run goes on there, nothing is measured yet
-                )
+                ),
             )
         return callbacks
 
@@ -278,6 +285,15 @@ class _Job:
         point_latest(Path(self.settings.output_dir), self.directory)
         if self.settings.resume:
             keep_settings(self.directory, asdict(self.settings))
+
+    def _stopped(self) -> None:
+        """Keep what a run that a signal has stopped is gone on with."""
+        self._keep()
+        self._stop_clock()
+        self.trace.save(self.directory / "trace.json")
+
+    def _stop_clock(self) -> None:
+        self.trace.run.seconds = (self.trace.run.seconds or 0.0) + time.perf_counter() - self.started
 
     def _report(self, stage: Stage) -> None:
         self.trace.stages.append(stage)

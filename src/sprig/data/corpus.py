@@ -6,10 +6,13 @@ and how many tokens of it are its function's header. Where files of a repository
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +25,9 @@ from sprig.data.documents import Document
 from sprig.data.store import Documents
 from sprig.data.tokenizer import REPOSITORY, CodeTokenizer
 
+SILENCE = 300.0
+"""Seconds after which a process that has written nothing counts as hung: a document takes a thousandth of one."""
+_GLANCE = 0.1  # seconds
 _MANY = 4000  # documents from which on more than one process pays
 
 
@@ -134,15 +140,33 @@ def _in_processes(shares: list[tuple[Path, Path, NDArray[np.int64]]]) -> None:
             np.save(part.with_suffix(f"{part.suffix}.numbers.npy"), numbers)
             command = [sys.executable, "-B", encoding_worker.__file__, str(store), str(part)]
             running.append(subprocess.Popen(command, start_new_session=True))  # noqa: S603  our own script
-        failed = [status for process in running if (status := process.wait())]
-        if failed and failed[0] > 0:
-            raise OSError(failed[0], os.strerror(failed[0]))
-        if failed:
-            raise RuntimeError(f"a process that encodes documents was ended by signal {-failed[0]}")
+        _wait(running, [part for _, part, _ in shares])
     finally:
         for process in running:
             process.kill()
             process.wait()
+
+
+def _wait(running: list[subprocess.Popen[bytes]], parts: list[Path]) -> None:
+    """Wait for processes that write parts to end; OSError as soon as one does not do well or writes no more."""
+    seen = [(0, time.monotonic())] * len(running)  # the size of a part, and since when it has had it
+    while waiting := [number for number, process in enumerate(running) if process.returncode is None]:
+        for number in waiting:
+            with suppress(subprocess.TimeoutExpired):
+                status = running[number].wait(_GLANCE)
+                if status > 0:
+                    raise OSError(status, os.strerror(status))
+                if status < 0:
+                    raise OSError(
+                        f"A process that encodes documents was ended by {signal.Signals(-status).name}"
+                        f"{', as a system without memory left does' if status == -signal.SIGKILL else ''}: try again."
+                    )
+                continue
+            size, now = parts[number].stat().st_size if parts[number].exists() else 0, time.monotonic()
+            if size != seen[number][0]:
+                seen[number] = (size, now)
+            elif now - seen[number][1] > SILENCE:
+                raise OSError(f"A process that encodes documents has written nothing for {SILENCE:g} s: try again.")
 
 
 def _alone(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Iterator[tuple[list[int], int]]:

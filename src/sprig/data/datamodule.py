@@ -42,7 +42,10 @@ class RowsDataModule(L.LightningDataModule):
         Lightning keeps the states of loaders by itself, but loses them when the loaders were asked for before the
         checkpoint was read, as the learning rate's schedule has to.
         """
-        return self._train.state_dict()
+        state = self._train.state_dict()
+        if self.trainer is not None and self.trainer.is_last_batch:  # of a pass that limit_train_batches cuts short
+            state["handed_out"] = len(self._train)
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the batch after the last one that was trained on."""

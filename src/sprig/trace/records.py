@@ -6,6 +6,7 @@ A number that was not recorded is None (null in the file), never a default. Metr
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class Run:
     git: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float | None = None
+    """From start to end, or to the last save; the parts of a run that was gone on with together."""
 
 
 @dataclass
@@ -179,7 +181,10 @@ class Trace:
     def save(self, path: Path) -> None:
         """Write the trace as JSON, whole or not at all: beside path first, then renamed onto it."""
         beside = path.with_name(path.name + ".part")
-        beside.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(self.as_json(), indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         beside.replace(path)
 
     def as_json(self) -> dict[str, Any]:
@@ -188,18 +193,18 @@ class Trace:
         return plain
 
 
-def read_epochs(path: Path) -> list[Epoch]:
-    """The epochs of a saved trace; ValueError if it is damaged or of another schema."""
+def read_earlier(path: Path) -> tuple[Run, list[Epoch], list[Spike]]:
+    """Run, epochs and spikes of a saved trace, to go on with; ValueError if it is damaged or of another schema."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         if saved["schema"] != SCHEMA:
             raise ValueError(f"its schema is {saved['schema']}, not {SCHEMA}")
-        epochs = [Epoch(**epoch) for epoch in saved["epochs"]]
+        run, epochs = Run(**saved["run"]), [Epoch(**epoch) for epoch in saved["epochs"]]
         if not all(isinstance(epoch.step, int) and isinstance(epoch.metrics, dict) for epoch in epochs):
             raise ValueError("an epoch has no step or no metrics")
-        return epochs
+        return run, epochs, [Spike(**spike) for spike in saved["training"]["spikes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no trace to go on with ({error}): restore it, or start a new run.") from error
+        raise ValueError(f"{path} is no trace to go on with ({error}).") from error
 
 
 def _plain(value: Any) -> Any:

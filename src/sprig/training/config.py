@@ -88,6 +88,10 @@ class CallbacksConfig:
     """The validation metric that decides which checkpoint is best."""
     mode: str = "min"
     """min: lower is better; max: higher is better."""
+    save_every_minutes: float | None = 5.0
+    """Save between two validations as well, when so many minutes have passed since the last save; null: not."""
+    save_every_steps: int | None = None
+    """The same after so many steps."""
     early_stopping_patience: int | None = None
     """Stop after so many validations without a gain; null: never."""
     held_out_headers: int = 200

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sprig.data.cleaning import pool
 from sprig.data.cleaning import worker as worker_program
 from sprig.data.cleaning.cleaner import Cleaner
 from sprig.data.cleaning.pool import Candidate, _Worker, cleaned
@@ -142,6 +143,29 @@ def test_a_fault_of_the_worker_itself_is_counted_and_what_it_says_is_not_shown(
     assert list(functions_of([("a.py", GOOD * 50_000)], skips)) == []  # more than a pipe holds
     assert skips.counts == {"cleaning failed": 1}
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_worker_that_hangs_before_it_has_read_a_file_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worker.py").write_text("import time; print('null', flush=True); time.sleep(60)")
+    monkeypatch.setattr(worker_program, "__file__", str(tmp_path / "worker.py"))
+    skips, start = Skips(), time.monotonic()
+    assert list(functions_of([("a.py", GOOD * 50_000)], skips, seconds=0.5)) == []  # more than a pipe holds
+    assert time.monotonic() - start < 5
+    assert skips.counts == {"takes over 0.5 s to clean": 1}
+
+
+def test_a_worker_that_does_not_start_in_time_ends_the_run_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worker.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(worker_program, "__file__", str(tmp_path / "worker.py"))
+    monkeypatch.setattr(pool, "START_SECONDS", 0.5)
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match=r"does not run .*worker\.py, in 0\.5 s"):
+        list(functions_of([("a.py", GOOD)], Skips()))
+    assert time.monotonic() - start < 5
 
 
 def test_an_interrupt_from_the_keyboard_does_not_reach_the_workers(processes: list[subprocess.Popen[bytes]]) -> None:

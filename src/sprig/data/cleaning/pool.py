@@ -8,16 +8,15 @@ behind.
 import base64
 import json
 import os
-import selectors
 import subprocess
 import sys
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from queue import SimpleQueue
-from threading import Lock
+from threading import Event, Lock, Timer
 from typing import Any
 
 from sprig.data.cleaning import worker as worker_program
@@ -27,6 +26,8 @@ from sprig.data.documents import Document, Skips
 
 SECONDS = 10.0
 """By the clock, for one file: a dense megabyte of Python takes 3 to parse."""
+START_SECONDS = 120.0
+"""For a worker to start: it reads a few modules, on a machine that may be busy."""
 _AHEAD = 8  # files that are asked for, for each worker, before the first of them is needed
 MEMORY = 1 << 30
 """Bytes of address space that one worker may take beyond those it starts with."""
@@ -118,16 +119,11 @@ class _Worker:
     def ask(self, file: Document) -> list[Any] | str:
         """Hand over a file, and wait for what becomes of it or for the reason why nothing does."""
         process = self._running()
-        assert process.stdin is not None and process.stdout is not None
-        with suppress(BrokenPipeError):  # it ended meanwhile, as is seen next
-            process.stdin.write(json.dumps(astuple(file)).encode() + b"\n")
-            process.stdin.flush()
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(self._seconds):
-                _end(process)
-                return f"takes over {self._seconds:g} s to clean"
-        line = process.stdout.readline()  # all of it is on its way once it begins
+        with _limited(process, self._seconds) as late:
+            line = _exchange(process, json.dumps(astuple(file)).encode() + b"\n")
+        if late.is_set():
+            process.wait()
+            return f"takes over {self._seconds:g} s to clean"
         if line.endswith(b"\n"):
             reply: list[Any] | str = json.loads(line)
             return reply
@@ -162,13 +158,39 @@ class _Worker:
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},  # threads take address space
             start_new_session=True,  # Ctrl-C is for the run, which then stops its workers
         )
-        assert process.stdin is not None and process.stdout is not None
-        with suppress(BrokenPipeError):  # it does not run, as is seen next
-            process.stdin.write(self._settings)
-            process.stdin.flush()
-        if process.stdout.readline() != b"null\n":
-            raise RuntimeError(f"{sys.executable} does not run {worker_program.__file__}, status {process.wait()}")
+        with _limited(process, START_SECONDS) as late:
+            greeting = _exchange(process, self._settings)
+        if greeting != b"null\n":
+            why = f"in {START_SECONDS:g} s" if late.is_set() else f"status {process.wait()}"
+            raise RuntimeError(f"{sys.executable} does not run {worker_program.__file__}, {why}")
         return process
+
+
+@contextmanager
+def _limited(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Event]:
+    """Kill process, which ends every wait for it, once the block has taken so long; the event tells that it did."""
+    late = Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+
+
+def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
+    """Write a line and wait for the one that comes back; empty, or cut short, if the process ends before."""
+    assert process.stdin is not None and process.stdout is not None
+    with suppress(BrokenPipeError):  # it ended meanwhile, as is seen next
+        process.stdin.write(line)
+        process.stdin.flush()
+    return process.stdout.readline()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

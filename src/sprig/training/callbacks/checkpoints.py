@@ -1,38 +1,61 @@
-"""Keeps the run: checkpoints/best and checkpoints/last to use, checkpoints/last.ckpt to go on from."""
+"""Keeps the run: checkpoints/best and checkpoints/last to use, checkpoints/states to go on from.
+
+How a state gets to the disk is the business of the Trainer's CheckpointIO; when, and what of, is decided here.
+"""
 
 import json
 import math
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from torch import Tensor
 
 from sprig.model.transformer import Transformer
 from sprig.training.module import LanguageModelling
 
 
+class NotSaved(OSError):
+    """The disk did not take the end of a run; the message says which step, where and why."""
+
+
 class Checkpoints(L.Callback):
-    """Saves after each validation; `save(directory, transformer, metrics)` writes a checkpoint directory."""
+    """Saves after each validation, and between them by time and steps."""
 
     def __init__(
         self,
         directory: Path,
         save: Callable[[Path, Transformer, dict[str, Any]], None],
+        state_path: Callable[[Path, int], Path],
         monitor: str,
         mode: str,
         identity: dict[str, Any],
+        *,
+        every_minutes: float | None = None,
+        every_steps: int | None = None,
     ) -> None:
-        """monitor is the metric by which "best" is decided, mode "min" or "max" says which way.
+        """`save(directory, transformer, metrics)` writes a checkpoint directory.
 
+        `state_path(directory, step)` is where the trainer's CheckpointIO expects the state after so many steps.
+        monitor is the metric by which "best" is decided, mode "min" or "max" says which way.
         identity says in JSON's types what is trained, and on what: a run goes on with the same and with nothing else.
         """
         self.identity = {name: json.dumps(value, sort_keys=True) for name, value in identity.items()}
         self.directory, self.save, self.monitor, self.mode = directory, save, monitor, mode
+        self.every_minutes, self.every_steps = every_minutes, every_steps
         self.best: float | None = None
         self.best_step: int | None = None
-        self._saved_at = 0
+        self.saved_step = 0
+        """The step of the newest state that is on the disk; 0 if there is none."""
+        self._state_path = state_path
+        self._tried_step, self._tried_at = 0, 0.0
+        self._unwritten = False  # figures of the saved step
+        self._postponed = False  # a validation came amid a step, whose gradients are in no state
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know of the best so far."""
@@ -53,7 +76,7 @@ class Checkpoints(L.Callback):
         except Exception as error:  # of zip files, of unpickling, of what is in them: too many kinds to name
             raise ValueError(
                 f"{path} is damaged, or no state of a run of Sprig's ({type(error).__name__}).\n"
-                f"What it had learnt may still be in {path.parent / 'best'} and {path.parent / 'last'}."
+                f"What it had learnt may still be in {self.directory / 'best'} and {self.directory / 'last'}."
             ) from error
         changed = [name for name, value in self.identity.items() if identity.get(name) != value]
         if changed:
@@ -62,37 +85,130 @@ class Checkpoints(L.Callback):
                 f"on: restore the data and the settings, or start a new run."
             )
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start counting; what a run goes on from is on the disk."""
+        self.saved_step = self._tried_step = trainer.global_step
+        self._tried_at = time.monotonic()
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Bring the figures of the step that was saved to the disk as well: they are logged after its end."""
+        if self._unwritten:
+            self._unwritten = False
+            for logger in trainer.loggers:
+                logger.save()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Save if it is time."""
+        assert isinstance(pl_module, LanguageModelling)
+        if between_steps(trainer) and (self._postponed or self._due(trainer.global_step)):
+            with self._going_on(trainer, pl_module):
+                self.save_last(trainer, pl_module, {})
+
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save the newest state, and the best if it is."""
         assert isinstance(pl_module, LanguageModelling)
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        value = metrics.get(self.monitor, math.nan)
-        better = self.best is None or (value < self.best if self.mode == "min" else value > self.best)
-        if better and math.isfinite(value):
-            self.best, self.best_step = value, trainer.global_step
-            if trainer.is_global_zero:
-                self.save(self.directory / "best", pl_module.transformer, self._facts(pl_module, metrics))
-        self.save_last(trainer, pl_module, metrics)
+        with self._going_on(trainer, pl_module):
+            self._save_best(trainer, pl_module, metrics)
+            self._postponed = not window_closed(trainer)
+            if not self._postponed:
+                self.save_last(trainer, pl_module, metrics)
         if self.monitor not in metrics:
             raise ValueError(f"callbacks.monitor={self.monitor!r} was not measured. There are: {', '.join(metrics)}.")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save what no validation has saved: a run never ends with nothing to show for it."""
         assert isinstance(pl_module, LanguageModelling)
-        if self._saved_at != trainer.global_step:
+        if self.saved_step != trainer.global_step:
+            self.save_end(trainer, pl_module)
+
+    def save_end(self, trainer: L.Trainer, pl_module: LanguageModelling) -> None:
+        """Save before the run ends; NotSaved if that is impossible."""
+        try:
             self.save_last(trainer, pl_module, {})
+        except OSError as error:
+            raise NotSaved(self._unsaved(trainer, pl_module, error)) from error
 
     def save_last(self, trainer: L.Trainer, pl_module: LanguageModelling, metrics: dict[str, float]) -> None:
-        """Save the newest state, to use (checkpoints/last) and to go on from (checkpoints/last.ckpt)."""
-        self._saved_at = trainer.global_step
+        """Save the newest state, to use (checkpoints/last) and to go on from (checkpoints/states).
+
+        ValueError for a state that is not finite, OSError where the disk does not take it: what was there stays.
+        """
+        self._postponed, self._tried_step, self._tried_at = False, trainer.global_step, time.monotonic()
+        self._check_finite(trainer, pl_module)
         if trainer.is_global_zero:
             self.save(self.directory / "last", pl_module.transformer, self._facts(pl_module, metrics))
-        beside = self.directory / "last.ckpt.part"
-        trainer.save_checkpoint(beside)
-        if trainer.is_global_zero:
-            beside.replace(self.directory / "last.ckpt")
+        trainer.save_checkpoint(self._state_path(self.directory / "states", trainer.global_step))
+        self.saved_step = trainer.global_step
+        self._unwritten = True
+
+    def _save_best(self, trainer: L.Trainer, module: LanguageModelling, metrics: dict[str, float]) -> None:
+        value = metrics.get(self.monitor, math.nan)
+        better = self.best is None or (value < self.best if self.mode == "min" else value > self.best)
+        if better and math.isfinite(value):
+            if trainer.is_global_zero:
+                self.save(self.directory / "best", module.transformer, self._facts(module, metrics))
+            self.best, self.best_step = value, trainer.global_step
+
+    def _due(self, step: int) -> bool:
+        by_steps = self.every_steps is not None and step - self._tried_step >= self.every_steps
+        seconds = time.monotonic() - self._tried_at
+        return by_steps or (self.every_minutes is not None and seconds >= 60 * self.every_minutes)
+
+    @contextmanager
+    def _going_on(self, trainer: L.Trainer, module: LanguageModelling) -> Iterator[None]:
+        """Say that the disk did not take a save that will be tried again, and let training go on."""
+        try:
+            yield
+        except OSError as error:
+            print(f"{self._unsaved(trainer, module, error)} Training goes on.", file=sys.stderr)
+
+    def _unsaved(self, trainer: L.Trainer, module: LanguageModelling, error: OSError) -> str:
+        size = sum(tensor.nbytes for _, tensor in _tensors(trainer, module))
+        return (
+            f"Step {trainer.global_step} could not be saved in {self.directory}: {error.strerror or error}. "
+            f"What was saved before is whole; a save takes {2 * size / 1e6:,.0f} MB there."
+        )
+
+    def _check_finite(self, trainer: L.Trainer, module: LanguageModelling) -> None:
+        for name, tensor in _tensors(trainer, module):
+            if not tensor.isfinite().all():
+                kept = (
+                    f"the state after step {self.saved_step} stays" if self.saved_step else "nothing was saved before"
+                )
+                raise ValueError(
+                    f"{name} is not finite after step {trainer.global_step}: training has diverged.\n"
+                    f"That is not saved, {kept}. A lower optim.lr helps, in a new run."
+                )
 
     @staticmethod
     def _facts(module: LanguageModelling, metrics: dict[str, float]) -> dict[str, Any]:
         known = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         return {"step": module.global_step, "epoch": module.epoch_number, "metrics": known}
+
+
+def window_closed(trainer: L.Trainer) -> bool:
+    """Whether the last batch has ended a step: after it, no gradients wait for those of more batches."""
+    return trainer.is_last_batch or (trainer.fit_loop.batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
+def between_steps(trainer: L.Trainer) -> bool:
+    """Whether, at the end of a batch, the next thing is another batch: neither more gradients nor a validation.
+
+    A run that went on from a state that was saved before its validation would leave that validation out.
+    """
+    every = trainer.check_val_every_n_epoch
+    batches = trainer.fit_loop.total_batch_idx if every is None else trainer.fit_loop.batch_idx
+    measured = every is None or (trainer.current_epoch + 1) % every == 0
+    validates = measured and trainer.val_check_batch is not None and (batches + 1) % trainer.val_check_batch == 0
+    return window_closed(trainer) and not trainer.is_last_batch and not validates
+
+
+def _tensors(trainer: L.Trainer, module: LanguageModelling) -> Iterator[tuple[str, Tensor]]:
+    """The floating-point tensors of a state: weights and the optimiser's own."""
+    yield from module.transformer.named_parameters()
+    for optimizer in trainer.optimizers:
+        for state in optimizer.state.values():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.is_floating_point():
+                    yield f"The optimiser's {name}", value

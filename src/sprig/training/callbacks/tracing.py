@@ -1,5 +1,6 @@
 """Writes the epochs of a run into its trace."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class Tracing(L.Callback):
         self._run_clock()
         # A run that was killed between the two has traced an epoch that its checkpoint does not know.
         self.trace.epochs[:] = [epoch for epoch in self.trace.epochs if epoch.step <= trainer.global_step]
+        spikes = self.trace.training.spikes
+        spikes[:] = [spike for spike in spikes if spike.step <= trainer.global_step]
 
     def state_dict(self) -> dict[str, Any]:
         """The clocks; before training there is nothing to keep."""
@@ -63,7 +66,10 @@ class Tracing(L.Callback):
         self.trace.epochs.append(epoch)
         epoch.observation = observe(self.trace.epochs)
         if trainer.is_global_zero:
-            self.trace.save(self.path)
+            try:
+                self.trace.save(self.path)
+            except OSError as error:  # it has all of this the next time
+                print(f"{self.path} could not be written: {error.strerror}. Training goes on.", file=sys.stderr)
 
     def _run_clock(self) -> None:
         """Start the clock if it stands, and read it."""

@@ -1,0 +1,63 @@
+"""The seam between two parts of a run: how one ends early, and what the next takes up."""
+
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning as L
+
+from sprig.checkpoint.files import tidy
+from sprig.checkpoint.states import newest_state
+from sprig.config.run_directory import Interrupted
+from sprig.trace.records import Trace, read_earlier
+from sprig.training.callbacks.checkpoints import Checkpoints, NotSaved
+from sprig.training.callbacks.interruption import Stopped
+
+
+@contextmanager
+def ends_explained(trainer: L.Trainer, directory: Path, stopped: Callable[[], None]) -> Iterator[None]:
+    """Say what became of the run in directory if it ends early, and how to go on; stopped() is called after a signal.
+
+    Interrupted, with the exit code, for a signal; OSError, in three lines, for a disk that did not take the end.
+    """
+    how = f"Go on with:\n  python src/train.py resume={shlex.quote(str(directory))}"
+    try:
+        yield
+    except SystemExit:  # what Lightning makes of a second Ctrl-C
+        raise KeyboardInterrupt from None
+    except Stopped as stop:
+        stopped()
+        raise Interrupted(
+            f"Stopped by {signal.Signals(stop.signal_number).name} after step {trainer.global_step}; "
+            f"everything is saved. {how}",
+            128 + stop.signal_number,
+        ) from stop
+    except NotSaved as error:
+        raise OSError(f"{error}\nFree that space or make it writable. {how}") from error
+
+
+def state_to_go_on_from(checkpoints: Checkpoints) -> Path:
+    """The newest state that is whole and fits the run; names those that are not. ValueError if there is none.
+
+    Removes what killed saves have left.
+    """
+    state, damages = newest_state(checkpoints.directory / "states")
+    checkpoints.check_resumable(state)
+    tidy(checkpoints.directory)
+    for damage in damages:
+        print(f"{damage} The run goes on from {state.parent.name}, the state before.", file=sys.stderr)
+    return state
+
+
+def take_up_trace(trace: Trace, path: Path) -> None:
+    """Go on with the trace of the parts before; one that is damaged does not stop a run whose state is whole."""
+    try:
+        earlier, trace.epochs, trace.training.spikes = read_earlier(path)
+    except ValueError as error:
+        print(f"{error} The figures so far are lost; the run goes on.", file=sys.stderr)
+        return
+    run = trace.run
+    run.command, run.started, run.seconds = earlier.command, earlier.started, earlier.seconds

@@ -1,0 +1,152 @@
+"""A run that was stopped or killed and gone on with is, bit by bit, the run that nobody disturbed.
+
+Batches are read from memory maps in the training process: there are no loader workers whose number could matter.
+"""
+
+import hashlib
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+
+from sprig.checkpoint.states import newest_state, state_path
+from sprig.config.building import StateFiles
+from sprig.data.corpus import encode
+from sprig.data.datamodule import RowsDataModule
+from sprig.data.documents import Document
+from sprig.data.packing import pack
+from sprig.data.tokenizer import SMALLEST_VOCABULARY, CodeTokenizer
+from sprig.model.config import ModelConfig
+from sprig.model.transformer import Transformer
+from sprig.training.callbacks.checkpoints import Checkpoints
+from sprig.training.callbacks.interruption import Interruption, Stopped
+from sprig.training.config import OptimConfig
+from sprig.training.module import LanguageModelling
+
+TOKENIZER = CodeTokenizer.train([], SMALLEST_VOCABULARY)
+BATCHES = 10  # an epoch
+INTERVAL = 4  # batches between validations where they are asked for: amid a step of three batches
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of the run sees it coming."""
+
+
+class Record(L.Callback):
+    """What each batch was and cost, and what each validation came to, by the number of the batch in the run."""
+
+    def __init__(self) -> None:
+        self.batches: dict[int, tuple[str, float]] = {}
+        self.validations: dict[int, dict[str, float]] = {}
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        digest = hashlib.sha256(batch.input_ids.numpy().tobytes() + batch.targets.numpy().tobytes()).hexdigest()
+        self.batches[trainer.fit_loop.total_batch_idx] = digest, outputs["loss"].item()
+
+    def on_validation_end(self, trainer, pl_module):
+        self.validations[trainer.fit_loop.total_batch_idx] = {
+            name: trainer.callback_metrics[name].item() for name in ("val/loss", "val/accuracy", "train/loss")
+        }
+
+
+class Fault(L.Callback):
+    """Does what it is told when the run comes to a batch, or to the validation after it."""
+
+    def __init__(self, strike, batch: int, validating: bool) -> None:
+        self.strike, self.batch, self.validating = strike, batch, validating
+
+    def on_train_batch_start(self, trainer, *_):
+        if not self.validating and trainer.fit_loop.total_batch_idx == self.batch:
+            self.strike()
+
+    def on_validation_batch_start(self, trainer, *_):
+        if self.validating and trainer.fit_loop.total_batch_idx == self.batch:
+            self.strike()
+
+
+def kill() -> None:
+    raise Killed
+
+
+def fitted(
+    place: Path, record: Record, cell: tuple[float, str, int], interval: int | None, fault=None, resume: bool = False
+) -> tuple[LanguageModelling, L.Trainer]:
+    """Train two epochs, or go on with them."""
+    dropout, layout, accumulation = cell
+    documents = [Document(f"def f{n}(): return {n * n}", str(n), str(n)) for n in range(40)]
+    rows = pack(encode(documents, TOKENIZER), 32, layout)
+    torch.manual_seed(0)
+    config = ModelConfig(
+        vocab_size=SMALLEST_VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=2, head_dim=16, max_position_embeddings=32,
+        attention_dropout=dropout,
+    )  # fmt: skip
+    module = LanguageModelling(Transformer(config), OptimConfig(), ["loss", "accuracy"], TOKENIZER.token_bytes)
+    checkpoints = Checkpoints(place, lambda *_: None, state_path, "val/loss", "min", {}, every_steps=1)
+    interruption = Interruption(checkpoints)
+    strikes = {"stop": lambda: interruption._ask(15, None), "kill": kill}
+    faults = [Fault(strikes[fault[0]], *fault[1:])] if fault else []
+    torch.manual_seed(99 if resume else 1)  # what a resumed run draws is in its state
+    trainer = L.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, precision="32-true",
+        enable_checkpointing=False, num_sanity_val_steps=0, default_root_dir=place, plugins=[StateFiles()],
+        callbacks=[*faults, record, checkpoints, interruption], max_epochs=2, limit_train_batches=BATCHES,
+        limit_val_batches=3, accumulate_grad_batches=accumulation, val_check_interval=interval,
+    )  # fmt: skip
+    trainer.fit(
+        module,
+        RowsDataModule(rows, rows, 2, seed=0, trim=layout == "padded"),
+        ckpt_path=newest_state(place / "states")[0] if resume else None,
+        weights_only=True,
+    )
+    return module, trainer
+
+
+def final_state(module: LanguageModelling, trainer: L.Trainer) -> list[Any]:
+    """Everything that makes the next step what it is, flattened."""
+    optimizer = trainer.optimizers[0].state_dict()
+    scheduler = trainer.lr_scheduler_configs[0].scheduler.state_dict()
+    flat = [*module.transformer.state_dict().values(), trainer.global_step, module.tokens_seen, torch.get_rng_state()]
+    for state in optimizer["state"].values():
+        flat += state.values()
+    flat += optimizer["param_groups"]
+    return [*flat, {name: value for name, value in scheduler.items() if name != "lr_lambdas"}]
+
+
+def equal(a: Any, b: Any) -> bool:
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+FAULTS = {
+    "stopped mid-epoch": (None, ("stop", 4, False)),
+    "killed mid-epoch": (None, ("kill", 6, False)),
+    "stopped at the epoch boundary": (None, ("stop", BATCHES - 1, False)),
+    "killed at the epoch boundary": (None, ("kill", BATCHES, False)),
+    "stopped during a validation": (INTERVAL, ("stop", INTERVAL - 1, True)),
+    "killed during a validation": (INTERVAL, ("kill", INTERVAL - 1, True)),
+    "killed during an epoch's validation": (None, ("kill", BATCHES - 1, True)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", list(product((0.0, 0.1), ("padded", "packed"), (1, 3))), ids=str)
+def test_an_interrupted_run_is_bit_by_bit_an_uninterrupted_one(cell, tmp_path):
+    wholes = {}
+    for interval in (None, INTERVAL):
+        record = Record()
+        wholes[interval] = record, final_state(*fitted(tmp_path / str(interval), record, cell, interval))
+        assert len(record.batches) == 2 * BATCHES and len(record.validations) == (2 if interval is None else 4)
+    for name, (interval, fault) in FAULTS.items():
+        record, place = Record(), tmp_path / name
+        with pytest.raises((Stopped, Killed)):
+            fitted(place, record, cell, interval, fault)
+        known, state = dict(record.batches), final_state(*fitted(place, record, cell, interval, resume=True))
+        whole, expected = wholes[interval]
+        assert 0 < len(known) < 2 * BATCHES, name
+        assert all(whole.batches[number] == batch for number, batch in known.items()), name
+        assert record.batches == whole.batches, name
+        assert record.validations == whole.validations, name
+        assert all(equal(a, b) for a, b in zip(state, expected, strict=True)), name
