@@ -506,7 +506,10 @@ BAD: dict[str, tuple[Change, str]] = {
     "a sliding window": (config(use_sliding_window=True, sliding_window=8), "sliding-window"),
     "a sliding layer": (config(layer_types=["full_attention", "sliding_attention"]), "sliding-window"),
     "linear rope": (config(rope_scaling={"type": "linear", "factor": 2.0}), "rope_scaling is"),
-    "yarn rope": (config(rope_parameters={"rope_type": "yarn", "rope_theta": 1e4}), "only the types default and llama3"),
+    "yarn rope": (
+        config(rope_parameters={"rope_type": "yarn", "rope_theta": 1e4}),
+        "only the types default and llama3",
+    ),
     "part of a head turned": (config(partial_rotary_factor=0.5), "partial_rotary_factor"),
     "rope by layer type": (
         config(rope_parameters={"full_attention": {"rope_theta": 1e6}}),

@@ -79,7 +79,7 @@ def load(directory: Path, *, verify: bool = True) -> Checkpoint:
     if not directory.is_dir():
         raise ValueError(f"{directory} is no directory: there is no checkpoint to load.")
     if missing := _missing(directory):
-        raise ValueError(_why_not(directory, missing))
+        raise ValueError(_why_not(directory, missing, of_a_run=verify))
     has_facts = (directory / FACTS).exists()
     if verify:
         check_manifest(directory, needed=(*_NEEDED, FACTS) if has_facts else _NEEDED)
@@ -117,14 +117,12 @@ def _missing(directory: Path) -> list[str]:
     return [name for name in _NEEDED if name not in there and not (name == WEIGHTS and INDEX in there)]
 
 
-def _why_not(directory: Path, missing: list[str]) -> str:
+def _why_not(directory: Path, missing: list[str], *, of_a_run: bool) -> str:
     pickles = sorted(path.name for path in directory.iterdir() if path.suffix in _PICKLES)
     if WEIGHTS in missing and pickles:
         return f"{directory} has {pickles[0]!r} but no {WEIGHTS}: {_NEVER_READ}. Ask for safetensors."
-    return (
-        f"{directory} is no whole checkpoint directory: it has no {', '.join(missing)}. "
-        "Give checkpoints/best or checkpoints/last of a run."
-    )
+    advice = " Give checkpoints/best or checkpoints/last of a run." if of_a_run else ""
+    return f"{directory} is no whole checkpoint directory: it has no {', '.join(missing)}.{advice}"
 
 
 def _read_config(path: Path) -> ModelConfig:
