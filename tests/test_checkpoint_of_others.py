@@ -213,6 +213,11 @@ def a_letter_made_special(tokenizer: dict[str, Any]) -> None:
     tokenizer["added_tokens"].append(tokenizer["added_tokens"][0] | letter)
 
 
+def spaces_that_swallow_others(tokenizer: dict[str, Any]) -> None:
+    spaces = {"id": 306, "content": "\t\t", "lstrip": True, "special": False}
+    tokenizer["added_tokens"].append(tokenizer["added_tokens"][0] | spaces)
+
+
 NORM = "model.norm.weight"
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
 REFUSED: dict[str, tuple[Change, str]] = {
@@ -265,6 +270,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a special token in reach": (
         changed("tokenizer.json", a_letter_made_special),
         "would take the text 'a' for the special token",
+    ),
+    "spaces that swallow others": (
+        changed("tokenizer.json", spaces_that_swallow_others),
+        "does not give back the text",
     ),
     "settings of megabytes": (
         lambda directory: (directory / "tokenizer_config.json").write_bytes(b" " * 10_000_001),

@@ -44,10 +44,10 @@ def read_tokenizer(directory: Path, vocab_size: int) -> CodeTokenizer:
         )
     if missing := set(pre_tokenizers.ByteLevel.alphabet()) - model["vocab"].keys():
         raise ValueError(f"{path} has no token for {len(missing)} of the 256 bytes: it is no byte-level BPE.")
-    if tokenizer.decode(tokenizer.encode(_PROBE)) != _PROBE:
-        raise ValueError(f"{path} does not give back the text that it was given.")
     if taken := [text for id, text in tokenizer.special.items() if id in tokenizer.encode(text)]:
         raise ValueError(f"{path} would take the text {taken[0]!r:.80} for the special token of that name.")
+    if tokenizer.decode(tokenizer.encode(_PROBE)) != _PROBE:
+        raise ValueError(f"{path} does not give back the text that it was given.")
     return tokenizer
 
 
