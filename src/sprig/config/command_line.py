@@ -52,7 +52,7 @@ def _fine_tuning(arguments: list[str]) -> list[str]:
 
     ValueError for settings that such a model brings with it.
     """
-    keys = {argument.partition("=")[0].lstrip("+~"): argument for argument in arguments}
+    keys = {argument.partition("=")[0]: argument for argument in arguments}
     if "model.init_from" not in keys:
         return arguments
     for key, argument in keys.items():
