@@ -87,7 +87,7 @@ def test_text_is_cut_as_theirs_cut_it_before_and_after_it_is_saved(family: str, 
 def test_text_that_looks_like_their_special_tokens_stays_text(family: str, theirs: Path) -> None:
     tokenizer = load_from_elsewhere(str(theirs / family)).tokenizer
     ids = tokenizer.encode(TEXT)
-    assert not set(ids) & tokenizer.special.keys()
+    assert max(ids) < 300  # what their trainer learnt; what was added comes after
     assert tokenizer.decode(ids) == TEXT
     assert sum(tokenizer.token_bytes[id] for id in ids) == len(TEXT.encode())
 
