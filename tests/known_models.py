@@ -12,7 +12,7 @@ from sprig.model.transformer import Transformer
 class ByteTokenizer:
     """Each byte is a token; end of text comes after them."""
 
-    end_of_text = 256
+    opening = end_of_text = 256
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode("utf-8"))

@@ -72,7 +72,7 @@ def test_logits_tokenizer_and_facts_come_back_equal(shape: str, tmp_path: Path) 
 
 def test_text_that_looks_like_a_special_token_is_text_after_loading(saved: Path) -> None:
     ids = load(saved).tokenizer.encode("<|endoftext|><|pad|>")
-    assert len(ids) > 2 and not {CodeTokenizer.pad, CodeTokenizer.end_of_text} & set(ids)
+    assert len(ids) > 2 and not {TOKENIZER.pad, TOKENIZER.end_of_text} & set(ids)
 
 
 def test_tied_weights_are_stored_once_and_are_one_parameter_after_loading(saved: Path) -> None:
@@ -327,8 +327,8 @@ def tokenizer(**changes: Any) -> Change:
 
 def bpe(**changes: Any) -> Change:
     def change(directory: Path) -> None:
-        model = json.loads((directory / "tokenizer.json").read_text())["model"]
-        tokenizer(model=model | changes)(directory)
+        model = json.loads((directory / "tokenizer.json").read_text())["model"] | changes
+        tokenizer(model={key: value for key, value in model.items() if value is not ...})(directory)
 
     return change
 
@@ -431,7 +431,13 @@ BAD: dict[str, tuple[Change, str]] = {
     "nothing as weights": (sealed(write("model.safetensors", b"")), "no safetensors file"),
     "cut weights, sealed": (sealed(cut), "no safetensors file"),
     "a tensor missing": (weights(model__norm__weight=None), "has no model.norm.weight"),
-    "a tensor too many": (weights(lm_head__weight=torch.ones(2)), "'lm_head.weight', for which"),
+    "a tensor too many": (weights(model__layers__9__x=torch.ones(2)), "'model.layers.9.x', for which"),
+    "another head than the tied one": (
+        weights(lm_head__weight=torch.ones(VOCABULARY, 32)),
+        "lm_head.weight is not model.embed_tokens.weight",
+    ),
+    "a tied head of another shape": (weights(lm_head__weight=torch.ones(2)), r"lm_head.weight is \[2\], but"),
+    "weights that are not finite": (weights(model__norm__weight=torch.full((32,), math.nan)), "is not finite"),
     "another shape": (
         weights(model__norm__weight=torch.ones(33)),
         r"is \[33\], but config.json asks for \[32\]",
@@ -451,7 +457,7 @@ BAD: dict[str, tuple[Change, str]] = {
     # tokenizer
     "tokenizer: no JSON": (sealed(write("tokenizer.json", "x")), "tokenizer.json is not JSON"),
     "tokenizer: no model": (sealed(write("tokenizer.json", "{}")), "no byte-pair encoding"),
-    "tokenizer: no vocabulary": (sealed(write("tokenizer.json", '{"model": {"type": "BPE"}}')), "is not a tokenizer"),
+    "tokenizer: no vocabulary": (bpe(vocab=...), "is not a tokenizer"),
     "tokenizer: a panic in a normalizer": (
         tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": ""}),
         "has a normalizer",
@@ -460,7 +466,7 @@ BAD: dict[str, tuple[Change, str]] = {
     "tokenizer: merges by chance": (bpe(dropout=0.5), "has a dropout"),
     "tokenizer: an id beyond the rest": (bpe(vocab={"<|pad|>": 0, "<|endoftext|>": 1, "a": 3}, merges=[]), "gap"),
     "tokenizer: an id twice": (bpe(vocab={"<|pad|>": 0, "<|endoftext|>": 1, "a": 1}, merges=[]), "twice"),
-    "tokenizer: no special tokens": (bpe(vocab={"a": 0}, merges=[]), r"no <\|pad\|> at id 0"),
+    "tokenizer: no special tokens": (tokenizer(added_tokens=[], post_processor=None), "no token that ends a text"),
     "tokenizer: too long": (sealed(write("tokenizer.json", b" " * (65 << 20))), "over 67,108,864 bytes"),
     "tokenizer: of another model": (
         sealed(other_tokenizer),
@@ -500,7 +506,10 @@ BAD: dict[str, tuple[Change, str]] = {
     "a sliding window": (config(use_sliding_window=True, sliding_window=8), "sliding-window"),
     "a sliding layer": (config(layer_types=["full_attention", "sliding_attention"]), "sliding-window"),
     "linear rope": (config(rope_scaling={"type": "linear", "factor": 2.0}), "rope_scaling is"),
-    "yarn rope": (config(rope_parameters={"rope_type": "yarn", "rope_theta": 1e4}), "only the type default"),
+    "yarn rope": (
+        config(rope_parameters={"rope_type": "yarn", "rope_theta": 1e4}),
+        "only the types default and llama3",
+    ),
     "part of a head turned": (config(partial_rotary_factor=0.5), "partial_rotary_factor"),
     "rope by layer type": (
         config(rope_parameters={"full_attention": {"rope_theta": 1e6}}),

@@ -131,10 +131,10 @@ def test_their_greedy_generation_is_a_plain_loop_over_ours(saved: Path) -> None:
     theirs = AutoModelForCausalLM.from_pretrained(saved)
     ours = load(saved).transformer
     for start in (7, 77, 177):
-        ids = torch.tensor([[CodeTokenizer.end_of_text, start, 40]])
+        ids = torch.tensor([[TOKENIZER.end_of_text, start, 40]])
         expected = theirs.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12)
         with torch.no_grad():
-            while ids.shape[1] < 15 and (ids.shape[1] == 3 or ids[0, -1] != CodeTokenizer.end_of_text):
+            while ids.shape[1] < 15 and (ids.shape[1] == 3 or ids[0, -1] != TOKENIZER.end_of_text):
                 ids = torch.cat((ids, ours(ids)[:, -1].argmax(dim=-1, keepdim=True)), dim=1)
         assert ids.tolist() == expected.tolist()
 
@@ -143,7 +143,7 @@ def test_their_generation_ends_at_end_of_text_without_being_told(tmp_path: Path)
     ours = random_model(vocab_size=VOCABULARY, tie_word_embeddings=False)
     with torch.no_grad():  # after any token it says end of text
         ours.lm_head.weight.zero_()
-        ours.lm_head.weight[CodeTokenizer.end_of_text] = 100 * ours(IDS[:1, :3]).new_ones(32)
+        ours.lm_head.weight[TOKENIZER.end_of_text] = 100 * ours(IDS[:1, :3]).new_ones(32)
         ours.model.norm.weight.fill_(1)
         ours.model.embed_tokens.weight.fill_(1)
         for name, parameter in ours.named_parameters():
@@ -152,7 +152,7 @@ def test_their_generation_ends_at_end_of_text_without_being_told(tmp_path: Path)
     save(tmp_path / "best", ours, TOKENIZER, {})
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "best")
     generated = theirs.generate(IDS[:1, :3], max_new_tokens=9)
-    assert generated[0, 3:].tolist() == [CodeTokenizer.end_of_text]
+    assert generated[0, 3:].tolist() == [TOKENIZER.end_of_text]
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_their_tokenizer_encodes_as_ours_after_end_of_text_and_decodes_exactly(
     text: str, their_tokenizer: PreTrainedTokenizerBase
 ) -> None:
     ids = their_tokenizer(text).input_ids
-    assert ids == [CodeTokenizer.end_of_text, *TOKENIZER.encode(text)]
+    assert ids == [TOKENIZER.end_of_text, *TOKENIZER.encode(text)]
     assert their_tokenizer.decode(ids, skip_special_tokens=True) == text
     assert their_tokenizer(text, add_special_tokens=False).input_ids == TOKENIZER.encode(text)
 
@@ -173,8 +173,8 @@ def test_their_tokenizer_encodes_as_ours_after_end_of_text_and_decodes_exactly(
 def test_their_special_tokens_are_ours(saved: Path, their_tokenizer: PreTrainedTokenizerBase) -> None:
     config = AutoConfig.from_pretrained(saved)
     for theirs in (their_tokenizer, config, AutoModelForCausalLM.from_pretrained(saved).generation_config):
-        assert theirs.bos_token_id == theirs.eos_token_id == CodeTokenizer.end_of_text
-        assert theirs.pad_token_id == CodeTokenizer.pad
+        assert theirs.bos_token_id == theirs.eos_token_id == TOKENIZER.end_of_text
+        assert theirs.pad_token_id == TOKENIZER.pad
     assert len(their_tokenizer) == config.vocab_size == VOCABULARY
 
 

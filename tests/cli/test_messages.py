@@ -30,6 +30,8 @@ from cli.command import ROOT, SHORT, sprig
         ("train", ["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0 must be at least 1"),
         ("train", ["resume=last"], "no state in checkpoints/states to go on from"),
         ("train", ["output_dir=occupied"], "occupied"),
+        ("train", ["model.init_from=nowhere", "model=base"], "Leave model out"),
+        ("train", ["model.init_from=nowhere"], "model.init_from=nowhere: there is no such directory"),
         ("sample", ["ckpt=last"], "prompt has to be given"),
         ("sample", ["prompt=x"], "ckpt has to be given"),
         ("sample", ["ckpt=last", "prompt=x"], "ckpt=last"),

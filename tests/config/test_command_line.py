@@ -79,3 +79,15 @@ def test_what_would_be_lost_or_cannot_be_read_is_refused(argument, message):
 def test_debug_is_a_traceback_alone_where_nothing_is_trained():
     assert prepare("train", ["x", "debug=true"])[1:] == ['debug="true"']
     assert prepare("sample", ["x", "debug=true"])[1:] == ["debug=traceback"]
+
+
+def test_a_model_to_start_from_is_trained_at_a_pace_for_it_unless_another_is_chosen():
+    typed = ["x", "model.init_from=~/a, b", "optim.lr=1e-4"]
+    assert prepare("train", typed)[1:] == ["optim=fine_tune", 'model.init_from="~/a, b"', "optim.lr=1e-4"]
+    assert prepare("train", [*typed, "optim=muon"])[1:] == ['model.init_from="~/a, b"', "optim.lr=1e-4", "optim=muon"]
+
+
+@pytest.mark.parametrize("argument", ["model=base", "model.hidden_size=8", "data.vocab_size=9"])
+def test_what_a_model_to_start_from_brings_with_it_cannot_be_set(argument):
+    with pytest.raises(ValueError, match=r"with model\.init_from, the shape and the vocabulary are those"):
+        prepare("train", ["x", "model.init_from=theirs", argument])

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from sprig.data.corpus import Corpus
 from sprig.data.loading import IGNORED, BatchLoader
 from sprig.data.packing import Rows, pack
-from sprig.data.tokenizer import CodeTokenizer
 
 lengths = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
@@ -36,10 +35,11 @@ def test_an_epoch_has_every_target_once_and_no_padding_counts(lengths, batch_siz
 
 @given(lengths=lengths, trim=st.booleans())
 def test_targets_are_the_inputs_one_position_on(lengths, trim):
-    for batch in BatchLoader(rows_of(lengths), 4, seed=0, trim=trim):
+    rows = rows_of(lengths)
+    for batch in BatchLoader(rows, 4, seed=0, trim=trim):
         known = batch.targets != IGNORED
         assert torch.equal(batch.targets[:, :-1][known[:, 1:]], batch.input_ids[:, 1:][known[:, 1:]])
-        first = known & (batch.input_ids == CodeTokenizer.end_of_text)
+        first = known & (batch.input_ids == rows.corpus.opening)
         assert (first.sum(1) == known.any(1)).all() and (batch.targets[first] % 100 == 1).all()
         assert torch.equal(batch.body, known & ~first)  # the header is one token long
 

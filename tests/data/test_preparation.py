@@ -242,3 +242,16 @@ def test_of_a_cluster_whose_first_was_an_exact_duplicate_one_is_kept(tmp_path):
     prepared = prepared_from(code(tmp_path, texts | functions(20)), near_duplicates=0.7)
     kept = [document.path for document in documents_of(prepared) if document.text.startswith("x")]
     assert sorted(kept) == ["a.py", "c.py"]
+
+
+def test_a_given_tokenizer_is_taken_as_it_is_and_prepared_data_is_known_by_it(tmp_path):
+    config = snippets.Config(count=300, vocab_size=300)
+    learnt = prepare(config, tmp_path)
+    given = CodeTokenizer.train(["def given(tokenizer): return tokenizer\n"] * 9, 270)
+    prepared = prepare(config, tmp_path, given)
+    assert prepared.tokenizer.fingerprint == given.fingerprint != learnt.tokenizer.fingerprint
+    assert not prepared.funnel.from_cache and prepare(config, tmp_path, given).funnel.from_cache
+    assert prepare(config, tmp_path).tokenizer.fingerprint == learnt.tokenizer.fingerprint
+    text = prepared.train_documents[0].text
+    start, end = prepared.train_corpus.starts[:2]
+    assert prepared.train_corpus.ids[start:end].tolist() == [*given.encode(text), given.end_of_text]

@@ -129,6 +129,7 @@ def test_a_name_says_settings_and_state_and_not_how_rows_are_made():
     plain = name_of(DataConfig(), ["x"])
     assert name_of(DataConfig(seq_len=9, batch_size=3, layout="packed", document_mask=True), ["x"]) == plain
     assert name_of(DataConfig(seed=1), ["x"]) != plain != name_of(DataConfig(), ["y"])
+    assert len({plain, name_of(DataConfig(), ["x"], "one"), name_of(DataConfig(), ["x"], "another")}) == 3
     assert name_of(DataConfig(fim_rate=0.5), ["x"]) == name_of(DataConfig(fim_rate=0.9), ["x"]) != plain
 
 

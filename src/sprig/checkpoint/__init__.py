@@ -5,7 +5,7 @@ read from it is data and never code: JSON within bounds, safetensors whose names
 memory is taken, no pickle. Read directory.py first. states.py keeps what a run goes on from, which is not shared.
 """
 
-from sprig.checkpoint.directory import Checkpoint, load, resolve, save
+from sprig.checkpoint.directory import Checkpoint, load, load_from_elsewhere, resolve, save
 from sprig.checkpoint.files import write_manifest
 
-__all__ = ["Checkpoint", "load", "resolve", "save", "write_manifest"]
+__all__ = ["Checkpoint", "load", "load_from_elsewhere", "resolve", "save", "write_manifest"]

@@ -1,9 +1,9 @@
 """The checkpoint directory as a whole: which files it has, how it is saved, loaded, and found.
 
 model.safetensors        weights, float32                       weights.py
-config.json              the model's shape, Hugging Face's keys  settings.py
+config.json              the model's shape, Hugging Face's keys  settings.py, rope.py
 generation_config.json   which token ends a text                 settings.py
-tokenizer.json           vocabulary and merges                   sprig.data.tokenizer
+tokenizer.json           vocabulary and merges                   sprig.data.tokenizer, read by tokenizer_file.py
 tokenizer_config.json    how transformers opens tokenizer.json   sprig.data.tokenizer
 sprig.json               what training says of itself            handed in by the caller
 manifest.json            size and SHA-256 of each of the above   files.py
@@ -25,22 +25,18 @@ from sprig.checkpoint.files import (
     write_manifest,
 )
 from sprig.checkpoint.settings import from_huggingface, generation_settings, to_huggingface
-from sprig.checkpoint.weights import read_weights, write_weights
+from sprig.checkpoint.tokenizer_file import TOKENIZER, read_tokenizer
+from sprig.checkpoint.weights import INDEX, WEIGHTS, read_weights, weight_files, write_weights
 from sprig.data.tokenizer import CodeTokenizer
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
 
-WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-TOKENIZER = "tokenizer.json"
 FACTS = "sprig.json"
 _NEEDED = (WEIGHTS, CONFIG, TOKENIZER)
 
 _PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 _NEVER_READ = "pickles can run code and are never read"
-_TOKENIZER_LIMIT = 64 << 20  # bytes; a vocabulary of 150,000 tokens takes 11 MB
-_NEVER_IN_FILE = ("normalizer", "truncation", "padding")
-_NEVER_IN_MODEL = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,11 @@ def save(directory: Path, transformer: Transformer, tokenizer: CodeTokenizer, fa
     for a directory in the way that is no checkpoint; OSError where the disk does not take it. Whatever goes
     wrong, what was there before stays, and nothing half-written gets the name.
     """
-    assert tokenizer.vocab_size == transformer.config.vocab_size
+    assert tokenizer.vocab_size <= transformer.config.vocab_size
     described = to_json(facts)
     with replacing(directory) as part:
-        (part / CONFIG).write_text(to_json(to_huggingface(transformer.config)), encoding="utf-8")
-        (part / "generation_config.json").write_text(to_json(generation_settings()), encoding="utf-8")
+        (part / CONFIG).write_text(to_json(to_huggingface(transformer.config, tokenizer)), encoding="utf-8")
+        (part / "generation_config.json").write_text(to_json(generation_settings(tokenizer)), encoding="utf-8")
         (part / FACTS).write_text(described, encoding="utf-8")
         tokenizer.save(part)
         write_weights(part / WEIGHTS, transformer)
@@ -82,26 +78,51 @@ def load(directory: Path, *, verify: bool = True) -> Checkpoint:
     """
     if not directory.is_dir():
         raise ValueError(f"{directory} is no directory: there is no checkpoint to load.")
-    if missing := [name for name in _NEEDED if not (directory / name).is_file()]:
-        raise ValueError(_why_not(directory, missing))
+    if missing := _missing(directory):
+        raise ValueError(_why_not(directory, missing, of_a_run=verify))
     has_facts = (directory / FACTS).exists()
     if verify:
         check_manifest(directory, needed=(*_NEEDED, FACTS) if has_facts else _NEEDED)
     config = _read_config(member(directory, CONFIG))
-    tokenizer = _read_tokenizer(member(directory, TOKENIZER), config)
+    tokenizer = read_tokenizer(directory, config.vocab_size)
     facts = read_json(member(directory, FACTS), JSON_LIMIT) if has_facts else {}
-    transformer = read_weights(member(directory, WEIGHTS), config)
+    transformer = read_weights(weight_files(directory), config)
     return Checkpoint(directory, transformer.eval(), tokenizer, facts)
 
 
-def _why_not(directory: Path, missing: list[str]) -> str:
+def load_from_elsewhere(place: str) -> Checkpoint:
+    """Read the Hugging Face model directory that model.init_from= names: Qwen3's, Qwen2's or Llama's kind.
+
+    What Sprig has saved is verified by its manifest; what others have comes without one. ValueError as for `load`.
+    """
+    try:
+        directory = Path(place).expanduser()
+        there = bool(place) and directory.is_dir()
+    except (OSError, RuntimeError) as error:  # a name too long; a home that is nobody's
+        raise ValueError(f"model.init_from={place}: {error}") from error
+    if not there:
+        raise ValueError(
+            f"model.init_from={place}: there is no such directory, and nothing is downloaded. "
+            f"Give a model's directory, as `hf download` leaves it: {CONFIG}, {WEIGHTS}, {TOKENIZER}."
+        )
+    try:
+        return load(directory, verify=(directory / FACTS).exists())
+    except ValueError as error:
+        raise ValueError(f"model.init_from: {error}") from error
+
+
+def _missing(directory: Path) -> list[str]:
+    """The needed files that are not there, the weights in one file or in several."""
+    there = [name for name in (*_NEEDED, INDEX) if (directory / name).is_file()]
+    return [name for name in _NEEDED if name not in there and not (name == WEIGHTS and INDEX in there)]
+
+
+def _why_not(directory: Path, missing: list[str], *, of_a_run: bool) -> str:
     pickles = sorted(path.name for path in directory.iterdir() if path.suffix in _PICKLES)
     if WEIGHTS in missing and pickles:
         return f"{directory} has {pickles[0]!r} but no {WEIGHTS}: {_NEVER_READ}. Ask for safetensors."
-    return (
-        f"{directory} is no whole checkpoint directory: it has no {', '.join(missing)}. "
-        "Give checkpoints/best or checkpoints/last of a run."
-    )
+    advice = " Give checkpoints/best or checkpoints/last of a run." if of_a_run else ""
+    return f"{directory} is no whole checkpoint directory: it has no {', '.join(missing)}.{advice}"
 
 
 def _read_config(path: Path) -> ModelConfig:
@@ -110,28 +131,6 @@ def _read_config(path: Path) -> ModelConfig:
         return from_huggingface(values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _read_tokenizer(path: Path, config: ModelConfig) -> CodeTokenizer:
-    """Read tokenizer.json, looked through first: the library panics on some values, past `except Exception`."""
-    values = read_json(path, _TOKENIZER_LIMIT)
-    model = values.get("model")
-    if not isinstance(model, dict) or model.get("type") != "BPE":
-        raise ValueError(f"{path} is no byte-pair encoding: it is not a tokenizer of Sprig's.")
-    for settings, names in ((values, _NEVER_IN_FILE), (model, _NEVER_IN_MODEL)):
-        for name in names:
-            if settings.get(name) is not None:
-                raise ValueError(f"{path} has a {name}: text would not come back as it was.")
-    tokenizer = CodeTokenizer.load(path)
-    ids = {*model["vocab"].values(), *(token["id"] for token in values.get("added_tokens", ()))}
-    if ids != set(range(tokenizer.vocab_size)):
-        raise ValueError(f"{path} gives an id twice or leaves one out: they must run from 0 without a gap.")
-    if tokenizer.vocab_size != config.vocab_size:
-        raise ValueError(
-            f"{path} has {tokenizer.vocab_size} tokens, but {CONFIG} says vocab_size={config.vocab_size}: "
-            "they come from different models."
-        )
-    return tokenizer
 
 
 def resolve(ckpt: str, outputs: Path) -> Path:

@@ -52,14 +52,20 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def member(directory: Path, name: str) -> Path:
-    """The regular file of this name directly in directory; ValueError if it is missing or leads out of it."""
+def member(directory: Path, name: str, listed_in: str = MANIFEST) -> Path:
+    """The regular file of this name directly in directory; ValueError if it is missing or leads out of it.
+
+    A snapshot of Hugging Face's cache is made of links into the blobs of the same repository: those are its files.
+    """
     path = directory / name
     if path.name != name or name == "..":
-        raise ValueError(f"{directory / MANIFEST} lists {name!r:.200}: it may only list files beside itself.")
+        raise ValueError(f"{directory / listed_in} lists {name!r:.200}: it may only list files beside itself.")
     if not path.is_file():
         raise ValueError(f"{directory} has no file {name!r:.200}: the checkpoint is not whole.")
-    if path.resolve().parent != directory.resolve():
+    homes = [directory.resolve()]
+    if homes[0].parent.name == "snapshots":
+        homes.append(homes[0].parents[1] / "blobs")
+    if path.resolve().parent not in homes:
         raise ValueError(f"{path} is a link that leads out of the checkpoint directory: copy the file instead.")
     return path
 

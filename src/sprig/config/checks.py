@@ -25,7 +25,7 @@ def check_train(settings: TrainConfig) -> None:
             f"data.seq_len={settings.data.seq_len} is longer than the model's context, "
             f"model.max_position_embeddings={settings.model.max_position_embeddings}."
         )
-    if settings.model.vocab_size != settings.data.vocab_size:
+    if settings.model.init_from is None and settings.model.vocab_size != settings.data.vocab_size:
         raise ValueError(
             f"model.vocab_size={settings.model.vocab_size} differs from data.vocab_size={settings.data.vocab_size}: "
             f"set data.vocab_size only, the model follows it."

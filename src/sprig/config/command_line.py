@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from hydra.core.override_parser.types import Quote, QuotedString
 
-FREE_TEXT = ("prompt", "ckpt", "resume", "data.path", "output_dir", "cache_dir")
+FREE_TEXT = ("prompt", "ckpt", "resume", "data.path", "model.init_from", "output_dir", "cache_dir")
 """Settings whose value is taken as it stands, whatever commas, brackets and equal signs it has."""
 
 # Hydra would take an option named true for a truth value, which a group cannot be; verbs that train nothing have
@@ -44,7 +44,24 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
     if "resume" in texts:
         directory = resolve_run(texts["resume"][-1], texts.get("output_dir", ["outputs"])[-1])
         arguments = _settings_of(directory, arguments) + arguments
-    return [argv[0], *arguments]
+    return [argv[0], *_fine_tuning(arguments)]
+
+
+def _fine_tuning(arguments: list[str]) -> list[str]:
+    """The arguments, and for a model that is trained already a pace that does not undo it, unless one is chosen.
+
+    ValueError for settings that such a model brings with it.
+    """
+    keys = {argument.partition("=")[0]: argument for argument in arguments}
+    if "model.init_from" not in keys:
+        return arguments
+    for key, argument in keys.items():
+        if key in ("model", "data.vocab_size") or (key.startswith("model.") and key != "model.init_from"):
+            raise ValueError(
+                f"{argument:.80}: with model.init_from, the shape and the vocabulary are those of the model in that "
+                f"directory. Leave {key} out."
+            )
+    return arguments if "optim" in keys else ["optim=fine_tune", *arguments]
 
 
 def _not_utf8(argument: str) -> bool:

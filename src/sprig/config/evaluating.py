@@ -82,7 +82,7 @@ def own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
 
 def own_split(loaded: checkpoint.Checkpoint, trained_on: DataConfig, cache_dir: Path) -> Prepared:
     """The data that the model was trained on, and what was held out; ValueError if it is not what it was."""
-    prepared = prepare(trained_on, cache_dir)
+    prepared = prepare(trained_on, cache_dir, loaded.tokenizer if loaded.facts.get("init_from") else None)
     if prepared.fingerprints != loaded.facts["fingerprints"]:
         raise ValueError(
             f"The source {trained_on.source!r} no longer gives the documents that the model was trained on, so its "

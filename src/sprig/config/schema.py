@@ -4,7 +4,7 @@ Each room keeps the dataclass of its own settings; here they are put together an
 Nothing slow is imported: `--help` reads this.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -15,6 +15,19 @@ from sprig.data.config import DataConfig
 from sprig.generation.config import SamplingConfig
 from sprig.model.config import ModelConfig
 from sprig.training.config import CallbacksConfig, OptimConfig, TrainerConfig
+
+
+@dataclass
+class ModelSettings(ModelConfig):
+    """The shape of a fresh model, or the model to start from."""
+
+    init_from: str | None = None
+    """A Hugging Face directory of Qwen3, Qwen2 or Llama kind: its shape, weights and tokenizer are taken."""
+
+    @property
+    def shape(self) -> ModelConfig:
+        """The shape alone."""
+        return ModelConfig(**{field.name: getattr(self, field.name) for field in fields(ModelConfig)})
 
 
 @dataclass
@@ -58,7 +71,7 @@ class TrainConfig:
     prompts: list[str] = field(default_factory=list)
     """Continued at the end of the run, as the sixth stage; without any, a held-out header or beginning is."""
     data: DataConfig = MISSING
-    model: ModelConfig = MISSING
+    model: ModelSettings = MISSING
     optim: OptimConfig = MISSING
     trainer: TrainerConfig = field(default_factory=TrainerConfig)  # MISSING breaks on unions in OmegaConf 2.3
     metrics: MetricsConfig = MISSING
@@ -126,7 +139,7 @@ def register() -> None:
     for name, schema in SCHEMAS.items():
         store.store(name=f"{name}_schema", node=schema)
     for group, schema in {
-        "model": ModelConfig,
+        "model": ModelSettings,
         "optim": OptimConfig,
         "trainer": TrainerConfig,
         "metrics": MetricsConfig,

@@ -94,7 +94,7 @@ def _beginning(sample: Document, data: Prepared) -> str:
 def _last_token_guess(data: Prepared, model: Transformer) -> str:
     model.eval()
     ids = data.tokenizer.encode(data.sample.text)[: data.val.seq_len]
-    context = torch.tensor([[data.tokenizer.end_of_text, *ids[:-1]]], device=model.device)
+    context = torch.tensor([[data.tokenizer.opening, *ids[:-1]]], device=model.device)
     probability, guess = model(context)[0, -1].float().softmax(-1).max(-1)
     before = data.tokenizer.decode(ids[:-1])[-30:]
     [token] = data.tokenizer.tokens([int(guess)])

@@ -13,6 +13,7 @@ from sprig import checkpoint
 from sprig.checkpoint import states
 from sprig.config import building, multirun, resuming, stages
 from sprig.config.checks import check_monitor, check_output, check_train
+from sprig.config.fine_tuning import settings_from, start_of
 from sprig.config.resources import check_space, memory_explained
 from sprig.config.run_directory import claimed, keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
@@ -43,13 +44,16 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
 
     ValueError, in one or two lines, for settings or data that cannot be trained with; Interrupted after Ctrl-C.
     """
+    start = start_of(settings, directory)
+    if start is not None:
+        settings = settings_from(start, settings)
     check_train(settings)
     if settings.resume is None:
         check_output(directory)
     failed = True
     with claimed(directory):
         try:
-            job = _Job(settings, directory)
+            job = _Job(settings, directory, start)
             job.prepare()
             job.fit()
             job.generate()
@@ -63,9 +67,10 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
 class _Job:
     """One run and what its stages share."""
 
-    def __init__(self, settings: TrainConfig, directory: Path) -> None:
+    def __init__(self, settings: TrainConfig, directory: Path, start: checkpoint.Checkpoint | None) -> None:
+        """start is the model to begin with, None for a fresh one; settings have its shape."""
         building.quiet_lightning()
-        self.settings, self.directory = settings, directory
+        self.settings, self.directory, self.start = settings, directory, start
         self.device = building.device_of(settings.trainer.accelerator)
         self.precision = resolve_precision(settings.trainer.precision, self.device)
         packed = settings.data.layout == "packed"
@@ -87,8 +92,9 @@ class _Job:
         Metrics(settings.metrics.names, [])
 
     def prepare(self) -> None:
-        """Stages 1 to 3, and a fresh model."""
-        self.data = prepare(self.settings.data, Path(self.settings.cache_dir))
+        """Stages 1 to 3, and the model to train."""
+        given = None if self.start is None else self.start.tokenizer
+        self.data = prepare(self.settings.data, Path(self.settings.cache_dir), given)
         self.trace.data = self.data.funnel
         if self.settings.resume:
             resuming.take_up_trace(self.trace, self.directory / "trace.json")
@@ -104,12 +110,13 @@ class _Job:
         for stage in self.data.stages:
             self._report(stage)
         L.seed_everything(self.settings.seed, verbose=False)
+        shape = self.settings.model.shape
         with memory_explained(self.settings, self.precision):
-            self.model = Transformer(self.settings.model)
+            self.model = Transformer(shape) if self.start is None else self.start.transformer
         check_space(self.directory, self.model.num_parameters)
         self.trace.model = {
             "parameters": self.model.num_parameters,
-            **asdict(self.settings.model),
+            **asdict(shape),
             "layers": stages.weights(self.model),
         }
 
@@ -224,7 +231,7 @@ class _Job:
         identity: dict[str, Any] = data.identity | {
             "data.batch_size": self.settings.data.batch_size,
             "seed": self.settings.seed,
-            "model": asdict(self.settings.model),
+            "model": asdict(self.settings.model.shape),
             "optim": asdict(self.settings.optim),
             "callbacks.monitor": (chosen.monitor, chosen.mode),
         }
@@ -273,6 +280,7 @@ class _Job:
             facts
             | {
                 "data": asdict(self.settings.data),
+                "init_from": self.settings.model.init_from,
                 "fingerprints": self.data.fingerprints,
                 "training": {name: asdict(self.settings)[name] for name in ("seed", "optim", "trainer")},
                 "versions": self.trace.run.versions,

@@ -24,10 +24,14 @@ _MANIFEST = "manifest.json"
 _READ_IN_NO_TIME = 4 << 20  # bytes
 
 
-def name_of(config: DataConfig, state: Iterable[str]) -> str:
-    """The name of the data that config describes while its source is in this state (paths, sizes, times, revisions)."""
+def name_of(config: DataConfig, state: Iterable[str], tokenizer: str | None = None) -> str:
+    """The name of the data that config describes while its source is in this state (paths, sizes, times, revisions).
+
+    tokenizer is the fingerprint of one that is given; None: it is learnt from the data.
+    """
     settings = {name: value for name, value in asdict(config).items() if name not in _NO_SHAPE}
     settings["fim_rate"] = config.fim_rate > 0  # whether there are tokens for it
+    settings["tokenizer"] = tokenizer
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

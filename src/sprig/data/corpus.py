@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sprig.data import encoding_worker
 from sprig.data.documents import Document
 from sprig.data.store import Documents
-from sprig.data.tokenizer import REPOSITORY, CodeTokenizer
+from sprig.data.tokenizer import END_OF_TEXT, REPOSITORY, SPECIAL_TOKENS, CodeTokenizer
 
 SILENCE = 300.0
 """Seconds after which a process that has written nothing counts as hung: a document takes a thousandth of one."""
@@ -41,6 +41,8 @@ class Corpus:
     """(N + 1,) where each document starts in ids, and at last M."""
     headers: NDArray[np.int32]
     """(N,) tokens of a document that stand before its body; 0 where it has no header."""
+    opening: int = SPECIAL_TOKENS.index(END_OF_TEXT)
+    """The id that rows open with."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -61,10 +63,12 @@ class Corpus:
             np.save(directory / f"{name}.{part}.npy", getattr(self, part))
 
     @classmethod
-    def load(cls, directory: Path, name: str) -> "Corpus":
+    def load(cls, directory: Path, name: str, opening: int) -> "Corpus":
         """Map the arrays of directory/<name>.*.npy into memory."""
-        parts = (np.load(directory / f"{name}.{part}.npy", mmap_mode="r") for part in ("ids", "starts", "headers"))
-        return cls(*parts)
+        ids, starts, headers = (
+            np.load(directory / f"{name}.{part}.npy", mmap_mode="r") for part in ("ids", "starts", "headers")
+        )
+        return cls(ids, starts, headers, opening)
 
 
 def id_type(vocab_size: int) -> type[np.unsignedinteger]:
@@ -80,7 +84,8 @@ def encode(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Corpus:
         ids.append(np.array(document_ids, dtype=dtype))
         lengths.append(len(document_ids))
         headers.append(header)
-    return Corpus(np.concatenate(ids), np.cumsum(lengths, dtype=np.int64), np.array(headers, dtype=np.int32))
+    starts = np.cumsum(lengths, dtype=np.int64)
+    return Corpus(np.concatenate(ids), starts, np.array(headers, dtype=np.int32), tokenizer.opening)
 
 
 def encode_to(
@@ -114,7 +119,7 @@ def encode_to(
     np.save(directory / f"{name}.headers.npy", headers)
     for file in directory.glob(f"{name}.part*"):
         file.unlink()
-    return Corpus.load(directory, name)
+    return Corpus.load(directory, name, tokenizer.opening)
 
 
 def write_part(

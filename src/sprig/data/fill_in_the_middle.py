@@ -42,4 +42,4 @@ def fill_in_the_middle(corpus: Corpus, tokenizer: CodeTokenizer, rate: float, se
         unchanged_from = corpus.starts[place + 1]
         lengths[place], headers[place] = len(ids), 0
     parts.append(corpus.ids[unchanged_from:])
-    return Corpus(np.concatenate(parts), np.concatenate(([0], np.cumsum(lengths))), headers)
+    return Corpus(np.concatenate(parts), np.concatenate(([0], np.cumsum(lengths))), headers, corpus.opening)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sprig.data.packing import Rows
-from sprig.data.tokenizer import CodeTokenizer
 
 IGNORED = -100  # a target that counts nowhere: PyTorch's own default for cross-entropy
 _POOL = 32  # batches whose rows are sorted by length together
@@ -121,7 +120,7 @@ class BatchLoader:
         tokens = read.documents[:, 1:] >= 0
         width = int(tokens.sum(1).max()) if self.trim else self.rows.seq_len
         missing = ((0, self.batch_size - len(numbers)), (0, 0))  # rows that fill up the last batch
-        ids = np.pad(read.ids[:, : width + 1], missing, constant_values=CodeTokenizer.pad)
+        ids = np.pad(read.ids[:, : width + 1], missing)
         documents = np.pad(read.documents[:, 1 : width + 1], missing, constant_values=-1)
         return Batch(
             torch.from_numpy(ids[:, :-1]),

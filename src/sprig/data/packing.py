@@ -1,7 +1,8 @@
 """Token ids to rows of equal length: one document a row with padding, or several that fill it.
 
-Every document is closed by end of text, and every row opens with the id that stands before its first target: end of
-text, or the token before where a row goes on with a document that an earlier one began. A row holds seq_len + 1 ids:
+Every document is closed by end of text, and every row opens with the id that stands before its first target: the
+tokenizer's own for that (ours has end of text), or the token before where a row goes on with a document that an
+earlier one began. A row holds seq_len + 1 ids:
 its inputs are all but the last, its targets all but the first. Every token is a target exactly once.
 """
 
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprig.data.corpus import Corpus
-from sprig.data.tokenizer import CodeTokenizer
 
 _Numbers = NDArray[np.int64]
 
@@ -21,7 +21,7 @@ class RowIds:
     """Some rows, spelled out."""
 
     ids: _Numbers
-    """(n, S + 1) token ids, the padding token where a row has none."""
+    """(n, S + 1) token ids, 0 where a row has none: nothing reads what stands there."""
     body: NDArray[np.bool_]
     """(n, S + 1) true for tokens after their function's header."""
     documents: _Numbers
@@ -71,12 +71,12 @@ class Rows:
         rows = np.repeat(np.repeat(np.arange(len(numbers)), counts), lengths)
         columns = np.arange(len(rows)) - np.searchsorted(rows, rows) + 1
 
-        ids = np.full((len(numbers), self.seq_len + 1), CodeTokenizer.pad, dtype=np.int64)
+        ids = np.zeros((len(numbers), self.seq_len + 1), dtype=np.int64)
         ids[rows, columns] = self.corpus.ids[sources]
         first = pieces[np.cumsum(counts) - counts]
         starts, documents = self.piece_starts[first], self.piece_documents[first]
         goes_on = starts > self.corpus.starts[documents]
-        ids[:, 0] = np.where(goes_on, self.corpus.ids[starts - 1], CodeTokenizer.end_of_text)
+        ids[:, 0] = np.where(goes_on, self.corpus.ids[starts - 1], self.corpus.opening)
 
         body = np.zeros(ids.shape, dtype=np.bool_)
         documents = np.repeat(self.piece_documents[pieces], lengths)

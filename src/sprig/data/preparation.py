@@ -66,16 +66,22 @@ class Prepared:
         return {**self.fingerprints, "tokenizer": self.tokenizer.fingerprint, "rows": shape}
 
 
-def prepare(config: DataConfig, cache_dir: Path) -> Prepared:
-    """Make rows of the source that config names; ValueError where the data cannot be trained on."""
+def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = None) -> Prepared:
+    """Make rows of the source that config names; ValueError where the data cannot be trained on.
+
+    With a tokenizer given, none is learnt, and config.vocab_size has no say.
+    """
     start = time.perf_counter()
-    name = cache.name_of(config, sources.load(config.source).state(config))
-    folder, was_there = cache.entry(cache_dir, name, partial(_make, config))
+    if given is not None:
+        _check_special(config, given)
+    state = sources.load(config.source).state(config)
+    name = cache.name_of(config, state, None if given is None else given.fingerprint)
+    folder, was_there = cache.entry(cache_dir, name, partial(_make, config, given))
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     tokenizer = CodeTokenizer.load(folder / "tokenizer.json")
     store = folder / "documents.jsonl"
     train_documents, val_documents = (Documents(store, np.load(folder / f"{side}.npy")) for side in ("train", "val"))
-    train_corpus, val_corpus = (Corpus.load(folder, side) for side in ("train", "val"))
+    train_corpus, val_corpus = (Corpus.load(folder, side, tokenizer.opening) for side in ("train", "val"))
     loaded = time.perf_counter()
     prepared = Prepared(
         config,
@@ -98,11 +104,24 @@ def prepare(config: DataConfig, cache_dir: Path) -> Prepared:
     prepared.funnel.padding = train.padding
     prepared.funnel.from_cache = was_there
     seconds = facts["seconds"] if not was_there else {"collect": loaded - start, "learn": 0.0}
-    prepared.stages.extend(_stages(prepared, train, seconds, time.perf_counter() - loaded))
+    prepared.stages.extend(_stages(prepared, train, given is None, seconds, time.perf_counter() - loaded))
     return prepared
 
 
-def _make(config: DataConfig, directory: Path) -> None:
+def _check_special(config: DataConfig, tokenizer: CodeTokenizer) -> None:
+    """Raise ValueError if the tokenizer has not the tokens that config would train on."""
+    for key, wanted, off in (
+        ("fim_rate", FILL_IN_THE_MIDDLE if config.fim_rate else (), "0"),
+        ("repositories", REPOSITORY if config.repositories else (), "false"),
+    ):
+        if lacking := tokenizer.lacks(wanted):
+            raise ValueError(
+                f"data.{key}={getattr(config, key)} needs tokens that the given tokenizer lacks: {', '.join(lacking)} "
+                f"(or what other families call them). Set data.{key}={off}."
+            )
+
+
+def _make(config: DataConfig, given: CodeTokenizer | None, directory: Path) -> None:
     """Write everything that is kept of the data into directory."""
     start = time.perf_counter()
     collection = collect(config, directory)
@@ -112,8 +131,7 @@ def _make(config: DataConfig, directory: Path) -> None:
         np.save(directory / f"{side}.npy", collection.documents.numbers[places])
     store = directory / "documents.jsonl"
     documents = {side: Documents(store, np.load(directory / f"{side}.npy")) for side in ("train", "val")}
-    special = (*(FILL_IN_THE_MIDDLE if config.fim_rate else ()), *(REPOSITORY if config.repositories else ()))
-    tokenizer = CodeTokenizer.train(_at_most(LEARNT_FROM, documents["train"]), config.vocab_size, special)
+    tokenizer = given or _learn(config, documents["train"])
     tokenizer.save(directory)
     if config.repositories:  # one after the other, each file where its source gave it
         for side, places in (("train", train), ("val", val)):
@@ -136,6 +154,12 @@ def _make(config: DataConfig, directory: Path) -> None:
         "seconds": {"collect": collected - start, "learn": time.perf_counter() - collected},
     }
     (directory / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _learn(config: DataConfig, documents: Documents) -> CodeTokenizer:
+    """A vocabulary for the documents, and for what config makes of them."""
+    special = (*(FILL_IN_THE_MIDDLE if config.fim_rate else ()), *(REPOSITORY if config.repositories else ()))
+    return CodeTokenizer.train(_at_most(LEARNT_FROM, documents), config.vocab_size, special)
 
 
 def fingerprint(keys: NDArray[np.uint8]) -> str:
@@ -167,11 +191,16 @@ def _sample_to_follow(documents: Documents, tokenizer: CodeTokenizer, seq_len: i
     return next(fitting, documents[0])
 
 
-def _stages(prepared: Prepared, train: Rows, seconds: dict[str, float], packing: float) -> list[Stage]:
+def _stages(prepared: Prepared, train: Rows, learnt: bool, seconds: dict[str, float], packing: float) -> list[Stage]:
     """What the trace shows of the data."""
     config, tokenizer, funnel, sample = prepared.config, prepared.tokenizer, prepared.funnel, prepared.sample
     ids = tokenizer.encode(sample.text)
     total = f"{funnel.kept_documents:,} documents"
+    vocabulary = (
+        f"learn {tokenizer.vocab_size:,} tokens from the training side"
+        if learnt
+        else f"take the {tokenizer.vocab_size:,} tokens of the given tokenizer"
+    )
     again = ", taken from the cache" if funnel.from_cache else ""
     return [
         Stage(
@@ -192,7 +221,7 @@ def _stages(prepared: Prepared, train: Rows, seconds: dict[str, float], packing:
         Stage(
             name="Preprocessing",
             input_shape=f"{total} x 1 column",
-            operation=f"learn {tokenizer.vocab_size:,} tokens from the training side, cut text into tokens{again}",
+            operation=f"{vocabulary}, cut text into tokens{again}",
             output_shape=f"{total}, {funnel.tokens / funnel.kept_documents:.1f} tokens each",
             seconds=seconds["learn"],
             sample=" ".join(map(repr, tokenizer.tokens(ids))),

@@ -1,17 +1,19 @@
-"""Text to token ids and back: a byte-level BPE (Sennrich et al. 2016) whose pieces follow a program's lexemes.
+"""Text to token ids and back: a byte-level BPE (Sennrich et al. 2016), learnt here or come with another's model.
 
-Trained on the training split only. The file is tokenizer.json of the `tokenizers` library, which Hugging Face's
-AutoTokenizer reads.
+One that is learnt here follows a program's lexemes (`sprig.data.lexemes`) and has seen the training split only. The
+file is tokenizer.json of the `tokenizers` library, which Hugging Face's AutoTokenizer reads.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from sprig.data import lexemes
 
 PAD = "<|pad|>"
 END_OF_TEXT = "<|endoftext|>"
@@ -23,59 +25,58 @@ REPOSITORY = ("<repo_name>", "<file_sep>")
 """StarCoder2's (arXiv:2402.19173), likewise."""
 SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 
-# Merges never cross these pieces, so a name, a number, an operator or a bracket is never glued to its neighbour.
-# A name is cut at its underscores, which ride on the word that follows (`count`, `_words`; but `__init__`): otherwise
-# `add_` would become a token and `add` alone would not. A leading space may ride on any piece, and a newline carries
-# the indentation that follows it.
-_LEXEME = (
-    r"\r?\n[ \t]*"
-    r"| ?_*\p{L}[\p{L}\p{M}\p{N}]*(?:__(?![\p{L}\p{N}]))?"
-    r"| ?\p{N}{1,3}"
-    r"| ?(?:\*\*=|//=|>>=|<<=|\.\.\.|===|!==|&&|\|\||\+\+|--|=>|::|->|:=|\*\*|//|<<|>>|[-+*/%&|^@=!<>]=)"
-    r"| ?[^\s\p{L}\p{N}]"
-    r"|[ \t]+"
-    r"|\s+"
-)
-
-# The same cut for text that is ASCII, in Python's own library.
-_ASCII_LEXEME = re.compile(
-    _LEXEME.replace(r"\p{L}\p{M}\p{N}", "a-zA-Z0-9")
-    .replace(r"\p{L}\p{N}", "a-zA-Z0-9")
-    .replace(r"\p{L}", "[a-zA-Z]")
-    .replace(r"\p{N}", "[0-9]"),
-    re.ASCII,
-)
-_KNOWN_PIECES = 200_000  # of two hundred bytes each or so
-
+# What other families call the same: Llama 3; Qwen2.5-Coder (arXiv:2409.12186); DeepSeek-Coder (arXiv:2401.14196).
+_OTHER_NAMES = {
+    END_OF_TEXT: ("<|end_of_text|>",),
+    "<fim_prefix>": ("<|fim_prefix|>", "<｜fim▁begin｜>"),
+    "<fim_middle>": ("<|fim_middle|>", "<｜fim▁end｜>"),
+    "<fim_suffix>": ("<|fim_suffix|>", "<｜fim▁hole｜>"),
+    "<repo_name>": ("<|repo_name|>",),
+    "<file_sep>": ("<|file_sep|>",),
+}
 
 # Learning merges takes the square of a word's length, and a word of a megabyte for ever; no token is that long.
 _LONG_RUN = re.compile(r"(\w{64})\w+|(\s{64})\s+")
 
 
-class _Pieces(dict[str, tuple[int, ...]]):
-    """The ids of pieces, each encoded when it is first asked for."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-
-    def __missing__(self, piece: str) -> tuple[int, ...]:
-        ids = self[piece] = tuple(self._tokenizer.encode(piece, add_special_tokens=False).ids)
-        return ids
-
-
 class CodeTokenizer:
-    """A trained vocabulary. Text that looks like a special token is text: only ids below say otherwise."""
+    """A vocabulary. Text that looks like a special token is text: only the ids below say otherwise."""
 
-    pad = 0
-    end_of_text = 1
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, declared: Mapping[str, Any] | None = None) -> None:
+        """declared is what tokenizer_config.json says; ValueError if no token ends a text."""
         # Not saved in tokenizer.json, so it must be set after every load: otherwise encode() turns the *text*
         # "<|endoftext|>" into the special token.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
-        self._pieces = _Pieces(tokenizer)
-        self._special = {id: token.content for id, token in tokenizer.get_added_tokens_decoder().items()}
+        added = tokenizer.get_added_tokens_decoder()
+        self.special = {id: token.content for id, token in added.items() if token.special}
+        self._ids = {name: id for id, name in self.special.items()}
+        self.own = lexemes.cuts(tokenizer) and len(self.special) == len(added)
+        """Whether it is of the kind that `train` learns."""
+        self._lexemes = lexemes.Lexemes(tokenizer) if self.own else None
+        end_of_text = self._find(END_OF_TEXT)
+        if end_of_text is None:
+            end_of_text = self._declared(declared, "eos_token")
+        if end_of_text is None:
+            raise ValueError(f"it has no token that ends a text, neither {END_OF_TEXT} nor one declared as eos_token")
+        self.end_of_text: int = end_of_text
+        """Closes every document."""
+        front = [id for id in tokenizer.encode("a").ids[:1] if id in self.special]
+        self.opening: int = front[0] if front else end_of_text
+        """Opens every row and every context: what AutoTokenizer puts before a text, else the end of the one before."""
+        pad = self._ids.get(PAD, self._declared(declared, "pad_token"))
+        self.pad: int = end_of_text if pad is None else pad
+        """Named in the files for others; no model of ours ever looks at padding."""
+
+    def _declared(self, declared: Mapping[str, Any] | None, role: str) -> int | None:
+        """The special token that tokenizer_config.json gives a role, by its name or as an object that has it."""
+        token = (declared or {}).get(role)
+        name = token.get("content") if isinstance(token, Mapping) else token
+        return self._ids.get(name) if isinstance(name, str) else None
+
+    def _find(self, token: str) -> int | None:
+        names = (token, *_OTHER_NAMES.get(token, ()))
+        return next((self._ids[name] for name in names if name in self._ids), None)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, more_special: Sequence[str] = ()) -> "CodeTokenizer":
@@ -89,12 +90,7 @@ class CodeTokenizer:
                 f"need at least {256 + len(special)}."
             )
         tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(_LEXEME), behavior="isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
+        tokenizer.pre_tokenizer = lexemes.pre_tokenizer()
         tokenizer.decoder = decoders.ByteLevel()
         # With special tokens asked for, as AutoTokenizer does by default, a text opens with end of text: the
         # context that the model saw before every document.
@@ -102,7 +98,7 @@ class CodeTokenizer:
             [
                 processors.ByteLevel(trim_offsets=False),
                 processors.TemplateProcessing(
-                    single=f"{END_OF_TEXT} $A", special_tokens=[(END_OF_TEXT, cls.end_of_text)]
+                    single=f"{END_OF_TEXT} $A", special_tokens=[(END_OF_TEXT, SPECIAL_TOKENS.index(END_OF_TEXT))]
                 ),
             ]
         )
@@ -124,24 +120,29 @@ class CodeTokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "CodeTokenizer":
-        """Read a tokenizer.json; ValueError if it is none, or not one of ours (special tokens in their places)."""
+        """Read a tokenizer.json, and what tokenizer_config.json beside it says; ValueError if it is no tokenizer.
+
+        What was added to a vocabulary is special, whatever the file says, but for runs of spaces: Qwen's
+        <|fim_prefix|> is not, and would then be found in text.
+        """
         try:
-            tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
+            for token in values["added_tokens"]:
+                token["special"] = token["special"] or not token["content"].isspace()
+            settings = path.with_name("tokenizer_config.json")
+            declared = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+            return cls(Tokenizer.from_str(json.dumps(values)), declared)
         except Exception as error:  # the library raises plain Exception
             raise ValueError(f"{path} is not a tokenizer: {error}") from error
-        for id, token in enumerate(SPECIAL_TOKENS):
-            if tokenizer.token_to_id(token) != id:
-                raise ValueError(f"{path} has no {token} at id {id}: it is not a tokenizer of Sprig's.")
-        return cls(tokenizer)
 
     def save(self, directory: Path) -> None:
         """Write tokenizer.json and tokenizer_config.json, which AutoTokenizer.from_pretrained reads."""
         (directory / "tokenizer.json").write_text(self._tokenizer.to_str(pretty=False), encoding="utf-8")
         settings = {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "bos_token": END_OF_TEXT,
-            "eos_token": END_OF_TEXT,
-            "pad_token": PAD,
+            "bos_token": self.special[self.opening],
+            "eos_token": self.special[self.end_of_text],
+            "pad_token": self.special[self.pad],
             "clean_up_tokenization_spaces": False,
             "split_special_tokens": True,  # text that looks like a special token stays text there as well
         }
@@ -155,15 +156,15 @@ class CodeTokenizer:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the vocabulary and its merges: where it is the same, ids mean the same."""
-        return hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
+        """SHA-256 of the vocabulary, its merges and what ends a text: where it is the same, ids mean the same."""
+        return hashlib.sha256(f"{self._tokenizer.to_str()}{self.end_of_text}".encode()).hexdigest()
 
     @property
     def token_bytes(self) -> list[int]:
         """UTF-8 bytes that each id adds to the text: the characters of a byte-level token, none for specials."""
         lengths = [0] * self.vocab_size
         for name, id in self._tokenizer.get_vocab().items():
-            lengths[id] = 0 if id in self._special else len(name)
+            lengths[id] = 0 if id in self.special else len(name)  # added spaces stand as they are: a byte each as well
         return lengths
 
     def encode(self, text: str) -> list[int]:
@@ -172,8 +173,14 @@ class CodeTokenizer:
         return ids
 
     def special_id(self, token: str) -> int:
-        """The id of a special token that this vocabulary was trained with."""
-        return next(id for id, name in self._special.items() if name == token)
+        """The id of a special token that this vocabulary has, under our name or another family's."""
+        id = self._find(token)
+        assert id is not None, f"no {token} in this vocabulary"
+        return id
+
+    def lacks(self, tokens: Iterable[str]) -> list[str]:
+        """Those of our special tokens that this vocabulary has under no name."""
+        return [token for token in tokens if self._find(token) is None]
 
     def encode_all(self, texts: Iterable[str]) -> Iterator[list[int]]:
         """Ids of each text, no special token among them."""
@@ -182,26 +189,12 @@ class CodeTokenizer:
     def encode_from(self, texts: Iterable[tuple[str, int]]) -> Iterator[tuple[list[int], int]]:
         """For each (text, character) its ids, and the number of tokens that start before that character."""
         for text, character in texts:
-            yield self._from_pieces(text, character) if text.isascii() else self._from_library(text, character)
+            known = self._lexemes.encode(text, character) if self._lexemes is not None and text.isascii() else None
+            yield known or self._from_library(text, character)
 
     def _from_library(self, text: str, character: int) -> tuple[list[int], int]:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         return encoding.ids, sum(start < character for start, _ in encoding.offsets) if character else 0
-
-    def _from_pieces(self, text: str, character: int) -> tuple[list[int], int]:
-        """The same, three times as fast: no merge crosses a piece, and the same pieces come again and again."""
-        pieces = _ASCII_LEXEME.findall(text)
-        if len(self._pieces) > _KNOWN_PIECES:
-            self._pieces.clear()
-        before, length = 0, 0
-        for piece in pieces if character else ():
-            if length >= character:
-                break
-            length += len(piece)
-            before += len(self._pieces[piece])
-        if length > character:  # it lies within a piece, whose tokens have to be told apart
-            return self._from_library(text, character)
-        return list(chain.from_iterable(map(self._pieces.__getitem__, pieces))), before
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out; bytes that are no UTF-8 show as U+FFFD."""
@@ -210,4 +203,4 @@ class CodeTokenizer:
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Each id as text for people to read: special tokens by name, broken characters as U+FFFD."""
-        return [self._special.get(id) or self.decode([id]) for id in ids]
+        return [self.special.get(id) or self.decode([id]) for id in ids]

@@ -1,6 +1,6 @@
 """Continues code: prompts in, completions out, token by token with a cache of keys and values.
 
-Every context opens with the end-of-text token, as every training row does. Completions whose prompts have
+Every context opens with the token that every training row opens with. Completions whose prompts have
 equally many tokens run side by side in one batch, so nothing is padded and no mask is needed. Each draws from
 a generator of its own: what else is in the batch changes its logits by no more than a product's rounding.
 """
@@ -28,8 +28,13 @@ class Tokenizer(Protocol):
     """What generation asks of a tokenizer; bytes that are no UTF-8 decode to U+FFFD."""
 
     @property
+    def opening(self) -> int:
+        """The id that opens every context."""
+        ...
+
+    @property
     def end_of_text(self) -> int:
-        """The id that opens every context and ends a completion."""
+        """The id that ends a completion."""
         ...
 
     def encode(self, text: str) -> list[int]:
@@ -87,7 +92,7 @@ class Generator:
     def generate_ids(
         self, prompts: Sequence[Sequence[int]], config: SamplingConfig, trace: bool = False
     ) -> list[Generation]:
-        """The same for prompts already tokenised, the end-of-text token in front not included."""
+        """The same for prompts already tokenised, the opening token in front not included."""
         ids = [list(prompt) for prompt in prompts]
         rows = self._rows(ids, [self.tokenizer.decode(prompt) for prompt in ids], config)
         return self._complete(rows, config, trace)
@@ -127,7 +132,7 @@ class Generator:
                 raise ValueError(f"{name} is empty: give it the code that the model is to continue.")
             if 1 + len(ids) > context:
                 raise ValueError(
-                    f"{name} has {1 + len(ids)} tokens, with the end-of-text token in front, but the model's "
+                    f"{name} has {1 + len(ids)} tokens, with the opening token in front, but the model's "
                     f"context holds {context}: shorten it, it is not cut."
                 )
             for sample in range(config.num_samples):
@@ -162,7 +167,7 @@ class Generator:
         room = self.model.config.max_position_embeddings - prompt_length + 1
         limit = min(room, config.max_new_tokens or room)
         cache = Cache(self.model.config.num_hidden_layers, capacity=prompt_length + limit - 1)
-        input_ids = [[self.tokenizer.end_of_text, *row.prompt_ids] for row in rows]
+        input_ids = [[self.tokenizer.opening, *row.prompt_ids] for row in rows]
         with ExitStack() as stack:
             stack.enter_context(_evaluating(self.model))
             listener = PredictionTrace(self.model, self.tokenizer.tokens) if trace else None

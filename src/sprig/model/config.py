@@ -4,6 +4,33 @@ from dataclasses import dataclass
 
 
 @dataclass
+class RopeScaling:
+    """Llama 3's way to lengthen a context after training: see `sprig.model.rotary.scaled`."""
+
+    factor: float = 8.0
+    """How many times slower the slowest pairs turn."""
+    low_freq_factor: float = 1.0
+    """Pairs that turn fewer times than this in the original context are slowed by the whole factor."""
+    high_freq_factor: float = 4.0
+    """Pairs that turn more often than this keep their pace."""
+    original_max_position_embeddings: int = 8192
+    """The context before it was lengthened."""
+
+    def check(self) -> None:
+        """Raise ValueError for numbers that scale nothing."""
+        if self.factor < 1 or self.original_max_position_embeddings < 1:
+            raise ValueError(
+                f"model.rope_scaling: factor={self.factor} and original_max_position_embeddings="
+                f"{self.original_max_position_embeddings} must be at least 1."
+            )
+        if not 0 < self.low_freq_factor < self.high_freq_factor:
+            raise ValueError(
+                f"model.rope_scaling: low_freq_factor={self.low_freq_factor} must be above 0 and below "
+                f"high_freq_factor={self.high_freq_factor}."
+            )
+
+
+@dataclass
 class ModelConfig:
     """Every number that decides the parameters' names and shapes. Defaults are those of `model=small`."""
 
@@ -18,6 +45,7 @@ class ModelConfig:
     max_position_embeddings: int = 50
     """The context: the most positions that the model is built and trained for."""
     rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
     rms_norm_eps: float = 1e-6
     tie_word_embeddings: bool = True
     qk_norm: bool = True
@@ -43,6 +71,8 @@ class ModelConfig:
             )
         if self.head_dim % 2:
             raise ValueError(f"model.head_dim={self.head_dim} is odd: rotary positions turn pairs, make it even.")
+        if self.rope_scaling is not None:
+            self.rope_scaling.check()
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"model.num_attention_heads={self.num_attention_heads} does not divide "
