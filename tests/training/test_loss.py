@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -20,6 +20,7 @@ def drawn(seed: int, tokens: int, vocabulary: int, dtype=torch.float64):
     return hidden, weight, targets
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     seed=st.integers(0, 10**6),
     tokens=st.integers(1, 9),
@@ -82,3 +83,10 @@ def test_padding_has_no_loss_and_no_gradient():
     )
     [gradient] = torch.autograd.grad(linear_cross_entropy(hidden, weight, targets).total, hidden)
     assert torch.equal(gradient.abs().sum(-1) == 0, targets == IGNORED)
+
+
+def test_a_batch_of_nothing_but_padding_has_no_loss_and_no_gradient():
+    hidden, weight, targets = drawn(2, 5, 30, torch.float32)
+    found = linear_cross_entropy(hidden, weight, torch.full_like(targets, IGNORED), z_loss=0.1)
+    gradients = torch.autograd.grad(found.total, (hidden, weight))
+    assert found.total == 0 and found.nats == 0 and not any(gradient.any() for gradient in gradients)
