@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 
 from sprig.config.schema import LoggerConfig
 from sprig.training.config import TrainerConfig
@@ -26,6 +27,7 @@ def quiet_lightning() -> None:
         ".*Experiment logs directory.*",
         ".*GPU available but not used.*",
         ".*LeafSpec.*",
+        ".*sync_dist=True.*",  # validation figures are those of all processes before they are logged
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -64,7 +66,9 @@ def build_trainer(
         logger=loggers,
         callbacks=callbacks,
         precision=precision,  # type: ignore[arg-type]
+        strategy=_strategy(config),
         devices=config.devices,
+        num_nodes=config.num_nodes,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=False,
@@ -90,6 +94,15 @@ def build_trainer(
             )
         },
     )
+
+
+def _strategy(config: TrainerConfig) -> Strategy | str:
+    processes = config.devices * config.num_nodes
+    if processes == 1:
+        return "auto"
+    if config.strategy == "fsdp":  # PyTorch's second one: parameters keep their shape, which Muon has to know
+        return ModelParallelStrategy(processes, 1, save_distributed_checkpoint=False)
+    return "ddp"
 
 
 def build_loggers(config: LoggerConfig, directory: Path, name: str, plain: dict[str, Any]) -> list[Logger]:

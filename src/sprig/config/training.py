@@ -8,9 +8,10 @@ from typing import Any
 
 import lightning as L
 import torch
+from rich.console import Console
 
 from sprig import checkpoint
-from sprig.config import building, multirun, stages
+from sprig.config import building, launching, multirun, stages
 from sprig.config.checks import check_monitor, check_output, check_train
 from sprig.config.run_directory import Interrupted, keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
@@ -33,6 +34,7 @@ from sprig.training.config import TrainerConfig
 from sprig.training.metrics import Metrics
 from sprig.training.module import LanguageModelling
 from sprig.training.precision import fast_bfloat16, resolve_precision
+from sprig.training.processes import Processes
 from sprig.training.throughput import Machine, matmul_peak, training_flops
 
 
@@ -42,17 +44,18 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
     ValueError, in one or two lines, for settings or data that cannot be trained with; Interrupted after Ctrl-C.
     """
     check_train(settings)
-    if settings.resume is None:
-        check_output(directory)
+    launching.follow_launcher()
     failed = True
     try:
         job = _Job(settings, directory)
-        job.prepare()
-        job.fit()
-        job.generate()
-        best = job.finish()
+        with job.processes.together():
+            job.prepare()
+            job.fit()
+        if not job.processes.rank:  # the others are no longer needed
+            job.generate()
+            job.finish()
         failed = False
-        return best
+        return job.checkpoints.best
     finally:
         building.finish_wandb(failed)
 
@@ -62,29 +65,45 @@ class _Job:
 
     def __init__(self, settings: TrainConfig, directory: Path) -> None:
         building.quiet_lightning()
-        self.settings, self.directory = settings, directory
+        settings.trainer = launching.with_processes(settings.trainer)
+        self.settings = settings
         self.device = building.device_of(settings.trainer.accelerator)
         self.precision = resolve_precision(settings.trainer.precision, self.device)
         packed = settings.data.layout == "packed"
         self.compile: bool | None = settings.trainer.compile
         if settings.trainer.compile == "auto":
             self.compile = None if packed else False  # padded rows are trimmed: more is won, and shapes differ
-        self.trace = new_trace(directory, settings.seed, f"{self.device}, {self.precision}")
-        self.console = open_console()
         self.accepted = settings.resume is None
         """Whether the run will go on: one that is refused keeps the trace it had."""
         self.started = time.perf_counter()
         # Lightning and the metrics refuse what they cannot work with; better now than after the data was read.
         try:
-            building.build_trainer(settings.trainer, self.precision, [], [], directory)
+            strategy = building.build_trainer(settings.trainer, self.precision, [], [], directory).strategy
         except Exception as error:  # of many types, and none names a key
             usual = asdict(TrainerConfig())
             given = [f"trainer.{key}={value}" for key, value in asdict(settings.trainer).items() if value != usual[key]]
             raise ValueError(f"Lightning does not take {' with '.join(given) or 'the trainer'}: {error}") from error
         Metrics(settings.metrics.names, [])
+        count = launching.started()
+        if settings.data.batch_size < count:
+            raise ValueError(
+                f"data.batch_size={settings.data.batch_size} rows cannot be dealt out to {count} processes: "
+                f"set data.batch_size={count} or more."
+            )
+        self.processes = Processes(launching.rank(), count, strategy if count > 1 else None)
+        self.directory = self.processes.share(directory)
+        used = f"{self.device}, {self.precision}" + (f", {count} processes" if count > 1 else "")
+        self.trace = new_trace(self.directory, settings.seed, used)
+        self.console = Console(quiet=True) if self.processes.rank else open_console()
 
     def prepare(self) -> None:
-        """Stages 1 to 3, and a fresh model."""
+        """Stages 1 to 3, and a fresh model; rank 0 prepares the data and the others take it from the cache."""
+        with self.processes.first():
+            if self.settings.resume is None and not self.processes.rank:
+                check_output(self.directory)
+            self._prepare()
+
+    def _prepare(self) -> None:
         self.data = prepare(self.settings.data, Path(self.settings.cache_dir))
         self.trace.data = self.data.funnel
         if self.settings.resume:
@@ -102,6 +121,8 @@ class _Job:
             self._report(stage)
         L.seed_everything(self.settings.seed, verbose=False)
         self.model = Transformer(self.settings.model)
+        if self.processes.rank:  # what each drops out is its own
+            torch.manual_seed(self.settings.seed + self.processes.rank)
         self.trace.model = {
             "parameters": self.model.num_parameters,
             **asdict(self.settings.model),
@@ -116,6 +137,7 @@ class _Job:
             settings.optim,
             settings.metrics.names,
             data.tokenizer.token_bytes,
+            processes=self.processes,
             optimizer_dtype=torch.bfloat16 if fast_bfloat16(self.device) else torch.float32,
         )
         rows = RowsDataModule(
@@ -126,17 +148,25 @@ class _Job:
             seed=None if settings.trainer.overfit_batches else settings.seed,
             trim=settings.data.layout == "padded" and not self.compile,
             document_mask=settings.data.document_mask,
+            rank=self.processes.rank,
+            processes=self.processes.count,
         )
         dtype = (
             torch.bfloat16 if "bf16" in self.precision else torch.float16 if "16" in self.precision else torch.float32
         )
-        self.machine = Machine(matmul_peak(self.device, dtype), training_flops(settings.model, settings.data.seq_len))
+        self.machine = Machine(
+            matmul_peak(self.device, dtype) * self.processes.count,
+            training_flops(settings.model, settings.data.seq_len),
+        )
         callbacks = self._callbacks()
         state = self.directory / "checkpoints" / "last.ckpt"
         if settings.resume:
-            self.checkpoints.check_resumable(state)
+            with self.processes.first():
+                self.checkpoints.check_resumable(state)
             self.accepted = True
-        loggers = building.build_loggers(settings.logger, self.directory, settings.name, asdict(settings))
+        loggers = []
+        if not self.processes.rank:
+            loggers = building.build_loggers(settings.logger, self.directory, settings.name, asdict(settings))
         trainer = building.build_trainer(
             settings.trainer,
             self.precision,
@@ -164,8 +194,12 @@ class _Job:
                 f"Stopped after step {trainer.global_step}; everything is saved. "
                 f"Go on with:\n  python src/train.py resume={shlex.quote(str(self.directory))}"
             ) from stopped
+        self.model = self.module.whole_transformer()
+        self.processes.leave()
         if self.module.diverged:
             raise ValueError(f"{self.module.diverged} What it was before is saved; lower optim.lr and start again.")
+        if self.processes.rank:
+            return
         validating = self.tracing.validation_seconds
         training = self.tracing.seconds - validating
         self._report(stages.training_stage(data, self.model, self.trace.epochs, trainer.global_step, training))
@@ -185,7 +219,7 @@ class _Job:
             seen = stages.seen_in_training(self.data, result.prompt)
             self.console.print(terminal.draw_completion(result, "seen in training" if seen else "held out"))
 
-    def finish(self) -> float | None:
+    def finish(self) -> None:
         """The end of the trace, the table and the next commands."""
         self.trace.run.seconds = time.perf_counter() - self.started
         best_epoch = next((e for e in self.trace.epochs if e.step == self.checkpoints.best_step), None)
@@ -212,7 +246,6 @@ class _Job:
             )
         )
         multirun.report(metrics, watched.monitor, watched.mode)
-        return self.checkpoints.best
 
     def _next_commands(self) -> list[str]:
         output_dir = self.settings.output_dir
@@ -236,8 +269,8 @@ class _Job:
         callbacks: list[L.Callback] = [
             self.tracing,
             self.checkpoints,
-            Interruption(self.checkpoints),
-            Compilation(self.compile, self.device, self.trace.training),
+            Interruption(self.checkpoints, self.processes),
+            Compilation(self.compile, self.device, self.trace.training, self.processes),
             Observing(self.trace.training, self.machine, self.device),
         ]
         if self.functions:
@@ -275,12 +308,14 @@ class _Job:
 
     def _keep(self) -> None:
         """Note that there is something to load and go on with; a run that fails before changes nothing."""
+        if self.processes.rank:
+            return
         point_latest(Path(self.settings.output_dir), self.directory)
         if self.settings.resume:
             keep_settings(self.directory, asdict(self.settings))
 
     def _report(self, stage: Stage) -> None:
         self.trace.stages.append(stage)
-        if self.accepted:
+        if self.accepted and not self.processes.rank:
             self.trace.save(self.directory / "trace.json")
         self.console.print(terminal.draw_stage(stage, len(self.trace.stages)))

@@ -70,8 +70,7 @@ class Checkpoints(L.Callback):
         better = self.best is None or (value < self.best if self.mode == "min" else value > self.best)
         if better and math.isfinite(value):
             self.best, self.best_step = value, trainer.global_step
-            if trainer.is_global_zero:
-                self.save(self.directory / "best", pl_module.transformer, self._facts(pl_module, metrics))
+            self._save("best", trainer, pl_module, metrics)
         self.save_last(trainer, pl_module, metrics)
         if self.monitor not in metrics:
             raise ValueError(f"callbacks.monitor={self.monitor!r} was not measured. There are: {', '.join(metrics)}.")
@@ -85,12 +84,16 @@ class Checkpoints(L.Callback):
     def save_last(self, trainer: L.Trainer, pl_module: LanguageModelling, metrics: dict[str, float]) -> None:
         """Save the newest state, to use (checkpoints/last) and to go on from (checkpoints/last.ckpt)."""
         self._saved_at = trainer.global_step
-        if trainer.is_global_zero:
-            self.save(self.directory / "last", pl_module.transformer, self._facts(pl_module, metrics))
+        self._save("last", trainer, pl_module, metrics)
         beside = self.directory / "last.ckpt.part"
         trainer.save_checkpoint(beside)
         if trainer.is_global_zero:
             beside.replace(self.directory / "last.ckpt")
+
+    def _save(self, name: str, trainer: L.Trainer, module: LanguageModelling, metrics: dict[str, float]) -> None:
+        whole = module.whole_transformer()
+        if trainer.is_global_zero:
+            self.save(self.directory / name, whole, self._facts(module, metrics))
 
     @staticmethod
     def _facts(module: LanguageModelling, metrics: dict[str, float]) -> dict[str, Any]:
