@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from sprig.config.command_line import prepare
+from sprig.config.command_line import as_typed, prepare
 
 awkward = st.text(
     alphabet=st.sampled_from("\\\"'${}[](),:= \n\tab") | st.characters(exclude_categories=["Cs"]), max_size=12
@@ -80,3 +80,11 @@ def test_what_would_be_lost_or_cannot_be_read_is_refused(argument, message):
 def test_debug_is_a_traceback_alone_where_nothing_is_trained():
     assert prepare("train", ["x", "debug=true"])[1:] == ['debug="true"']
     assert prepare("sample", ["x", "debug=true"])[1:] == ["debug=traceback"]
+
+
+@example(path=r"\${a}")
+@example(path=r"\\${a}")
+@given(path=awkward)
+def test_what_was_prepared_can_be_shown_as_it_was_typed(path):
+    typed = [f"data.path={path}", "optim.lr=0.1", "debug=true"]
+    assert [as_typed(override) for override in prepare("train", ["train.py", *typed])[1:]] == typed
