@@ -8,6 +8,10 @@ from sprig.config.schema import TrainConfig
 
 def train(settings: TrainConfig, directory: Path) -> float | None:
     """One run; the heavy libraries are imported only when there is something to do."""
+    from sprig.config.launching import launch, processes_to_launch
+
+    if processes_to_launch(settings) > 1:
+        return launch(settings, directory)
     from sprig.config.training import train
 
     return train(settings, directory)

@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from sprig.config.command_line import prepare
+from sprig.config.command_line import as_typed, prepare
 
 awkward = st.text(
     alphabet=st.sampled_from("\\\"'${}[](),:= \n\tab") | st.characters(exclude_categories=["Cs"]), max_size=12
@@ -91,3 +91,11 @@ def test_a_model_to_start_from_is_trained_at_a_pace_for_it_unless_another_is_cho
 def test_what_a_model_to_start_from_brings_with_it_cannot_be_set(argument):
     with pytest.raises(ValueError, match=r"with model\.init_from, the shape and the vocabulary are those"):
         prepare("train", ["x", "model.init_from=theirs", argument])
+
+
+@example(path=r"\${a}")
+@example(path=r"\\${a}")
+@given(path=awkward)
+def test_what_was_prepared_can_be_shown_as_it_was_typed(path):
+    typed = [f"data.path={path}", "optim.lr=0.1", "debug=true"]
+    assert [as_typed(override) for override in prepare("train", ["train.py", *typed])[1:]] == typed

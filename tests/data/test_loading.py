@@ -44,6 +44,29 @@ def test_targets_are_the_inputs_one_position_on(lengths, trim):
         assert torch.equal(batch.body, known & ~first)  # the header is one token long
 
 
+@given(
+    lengths=lengths, batch_size=st.integers(4, 7), trim=st.booleans(), seed=st.none() | st.integers(0, 3),
+    processes=st.integers(2, 4),
+)  # fmt: skip
+def test_each_row_of_a_batch_goes_to_exactly_one_process(lengths, batch_size, trim, seed, processes):
+    rows = rows_of(lengths)
+    loaders = [
+        BatchLoader(rows, batch_size, seed=seed, trim=trim, rank=r, processes=processes) for r in range(processes)
+    ]
+    whole = BatchLoader(rows, batch_size, seed=seed, trim=trim)
+    for epoch in range(2):
+        for batch, *parts in zip(whole, *loaders, strict=True):
+            targets = [part.targets[part.targets != IGNORED].tolist() for part in parts]
+            assert sorted(id for own in targets for id in own) == sorted(
+                batch.targets[batch.targets != IGNORED].tolist()
+            )
+            assert [part.tokens for part in parts] == [len(own) for own in targets]
+            assert {part.all_tokens for part in parts} == {batch.tokens}
+            assert sum(part.positions for part in parts) == batch.positions
+            assert len({part.input_ids.shape[0] for part in parts}) == 1
+        assert {str(loader.state_dict()) for loader in loaders} == {str(whole.state_dict())}, epoch
+
+
 def test_trimmed_batches_end_with_their_longest_row():
     loader = BatchLoader(rows_of([2, 9, 2, 9, 2, 9]), 3, seed=0, trim=True)
     assert sorted(batch.input_ids.shape[1] for batch in loader) == [2, 9]

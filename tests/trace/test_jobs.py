@@ -31,6 +31,14 @@ def test_a_failed_job_says_why_as_text() -> None:
     assert page.endswith("job 1 failed: data.path=[bold]x is missing")
 
 
+def test_the_best_job_alone_is_a_command_to_copy() -> None:
+    best = job(1, 1.0)
+    best.overrides = ["optim.lr=0.1", "data.path=my code"]
+    page = drawn(draw_jobs([job(0, 2.0), best]))
+    assert page.splitlines()[-1] == "    python src/train.py optim.lr=0.1 'data.path=my code'"
+    assert "src/train.py" not in drawn(draw_jobs([job(0, None, "failed"), job(1, math.nan)]))
+
+
 def test_a_directory_that_all_jobs_share_is_named_once() -> None:
     page = drawn(draw_jobs([job(0, 1.0), job(1, 2.0)]))
     assert page.count("outputs/sweep") == 1

@@ -26,7 +26,10 @@ def measured(*batches, trimmed: int = 0) -> dict[str, float]:
     for each in batches:
         logits, targets, body = each
         counted = int((targets != IGNORED).sum())
-        metrics.update(logits, Batch(targets, targets, body, tokens=counted, positions=targets.numel() + trimmed))
+        metrics.update(
+            logits,
+            Batch(targets, targets, body, tokens=counted, all_tokens=counted, positions=targets.numel() + trimmed),
+        )
     return metrics.compute()
 
 

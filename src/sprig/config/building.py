@@ -10,6 +10,7 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 
 from sprig.checkpoint import states
 from sprig.config.schema import LoggerConfig
@@ -28,6 +29,7 @@ def quiet_lightning() -> None:
         ".*The number of training batches.*",
         ".*GPU available but not used.*",
         ".*LeafSpec.*",
+        ".*sync_dist=True.*",  # validation figures are those of all processes before they are logged
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -75,7 +77,9 @@ def build_trainer(
         callbacks=callbacks,
         plugins=[StateFiles()],
         precision=precision,  # type: ignore[arg-type]
+        strategy=_strategy(config),
         devices=config.devices,
+        num_nodes=config.num_nodes,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=False,
@@ -101,6 +105,15 @@ def build_trainer(
             )
         },
     )
+
+
+def _strategy(config: TrainerConfig) -> Strategy | str:
+    processes = config.devices * config.num_nodes
+    if processes == 1:
+        return "auto"
+    if config.strategy == "fsdp":  # PyTorch's second one: parameters keep their shape, which Muon has to know
+        return ModelParallelStrategy(processes, 1, save_distributed_checkpoint=False)
+    return "ddp"
 
 
 def build_loggers(

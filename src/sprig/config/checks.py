@@ -10,6 +10,7 @@ from sprig.data.cleaning.filters import all_filters
 from sprig.data.config import DataConfig
 
 LAYOUTS = ("padded", "packed")
+STRATEGIES = ("auto", "ddp", "fsdp")
 UNITS = ("file", "function")
 
 
@@ -41,8 +42,10 @@ def check_train(settings: TrainConfig) -> None:
         )
     if trainer.compile not in (True, False, "auto"):
         raise ValueError(f"trainer.compile={trainer.compile!r} must be true, false or auto.")
-    if trainer.devices != 1:
-        raise ValueError(f"trainer.devices={trainer.devices}: a run uses one device, rows are not dealt out to more.")
+    if trainer.devices < 1 and trainer.devices != -1:
+        raise ValueError(f"trainer.devices={trainer.devices} must be at least 1, or -1 for all.")
+    if trainer.strategy not in STRATEGIES:
+        raise ValueError(f"trainer.strategy={trainer.strategy!r} must be one of: {', '.join(STRATEGIES)}.")
     check_monitor(settings, functions=settings.callbacks.held_out_headers > 0, headers=True)
     if settings.callbacks.mode not in ("min", "max"):
         raise ValueError(f"callbacks.mode={settings.callbacks.mode!r} must be min or max.")

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 
 FREE_TEXT = ("prompt", "ckpt", "resume", "data.path", "model.init_from", "output_dir", "cache_dir")
@@ -37,7 +38,7 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
         else:
             others.append(_DEBUG.get(verb, "debug=traceback") if argument == "debug=true" else argument)
     quoted = {
-        key: f"{key}=[{','.join(map(_quote, values))}]" if key == "prompt" else f"{key}={_quote(values[-1])}"
+        key: f"{key}=[{','.join(map(quote, values))}]" if key == "prompt" else f"{key}={quote(values[-1])}"
         for key, values in texts.items()
     }
     arguments = [quoted.get(argument, argument) for argument in others]
@@ -103,10 +104,19 @@ def _settings_of(directory: Path, arguments: list[str]) -> list[str]:
             raise ValueError(f"{directory}/.hydra/overrides.yaml has {override!r:.80}, which no run of Sprig's writes.")
     kept = [override for override in map(str, overrides) if override.partition("=")[0] not in given]
     # Hydra writes .hydra before anything is checked; a run that is refused must keep the settings it had.
-    return [*kept, f"hydra.run.dir={_quote(str(directory))}", "hydra.output_subdir=null"]
+    return [*kept, f"hydra.run.dir={quote(str(directory))}", "hydra.output_subdir=null"]
 
 
-def _quote(value: str) -> str:
+def as_typed(override: str) -> str:
+    """An override that Hydra has read, as a user would give it to `prepare`."""
+    key, _, value = override.partition("=")
+    if key in FREE_TEXT and value.startswith('"'):
+        text = OverridesParser.create().parse_override(override).value()
+        return f"{key}=" + re.sub(r"(\\+)\$\{", lambda found: found[1][len(found[1]) // 2 + 1 :] + "${", str(text))
+    return "debug=true" if override == _DEBUG["train"] else override
+
+
+def quote(value: str) -> str:
     """A quoted string of Hydra's grammar that stands for exactly value."""
     # OmegaConf reads "${" as the start of an interpolation unless a backslash stands before it.
     escaped = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)

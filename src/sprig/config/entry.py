@@ -21,12 +21,11 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sprig.config import command_line, multirun, schema
-from sprig.config.run_directory import Interrupted
+from sprig.config import launching, multirun, schema
+from sprig.config.run_directory import INTERRUPTED, Interrupted
 from sprig.data import sources
 
 CONF = Path(__file__).parents[3] / "conf"
-INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -36,12 +35,12 @@ def run(verb: str, task: Callable[[Any, Path], float | None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed with a traceback
     codes = [0]
     try:
-        sys.argv = command_line.prepare(verb, sys.argv)
+        sys.argv = launching.prepare(verb, sys.argv)
         hydra.main(config_path=str(CONF), config_name=verb, version_base="1.3")(_typed(verb, task, codes))()
     except Exception as error:
         codes.append(_report(error, verb))
     except KeyboardInterrupt as interrupt:
-        if not interrupt.__cause__:  # before or after training, when there is nothing to save
+        if not (interrupt.__cause__ or launching.rank()):  # before or after training, when there is nothing to save
             print("Interrupted.", file=sys.stderr)
         codes.append(INTERRUPTED)
     multirun.draw()
@@ -73,15 +72,20 @@ def _typed(
 
 def _forget(directory: Path) -> None:
     """Remove the directory of a run that came to nothing that could be used."""
-    if {path.name for path in directory.iterdir()} <= {".hydra", "trace.json", "metrics.csv"}:
+    if launching.owner() and {path.name for path in directory.iterdir()} <= {".hydra", "trace.json", "metrics.csv"}:
         shutil.rmtree(directory)
 
 
 def _report(error: Exception, verb: str) -> int:
     """Print what went wrong; the exit code."""
     if isinstance(error, Interrupted):
-        print(error, file=sys.stderr)
+        if not launching.rank() and str(error):
+            print(error, file=sys.stderr)
         return error.exit_code
+    if launching.silent() or isinstance(error, launching.ProcessFailed):
+        return 1
+    if launching.rank():
+        print(f"process {launching.rank()}: ", end="", file=sys.stderr)
     if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor shall Python complain at its end
         return BROKEN_PIPE

@@ -1,6 +1,6 @@
 """The jobs of a multirun: what each came to, and the table at the end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from sprig.config import command_line
 from sprig.config.run_directory import Interrupted
 from sprig.trace.jobs import JobResult
 
@@ -28,8 +29,10 @@ def job(directory: Path) -> Iterator[None]:
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         yield
         return
-    overrides = list(HydraConfig.get().overrides.task)
-    result = JobResult(len(_sweep.jobs), overrides, "failed", {}, str(directory))
+    # How the job's values were found is none of its settings.
+    own = [override for override in HydraConfig.get().overrides.task if not override.startswith("sweep=")]
+    overrides = [command_line.as_typed(override) for override in own]
+    result = JobResult(HydraConfig.get().job.num, overrides, "failed", {}, str(directory))
     _sweep.jobs.append(result)
     try:
         yield
@@ -47,6 +50,16 @@ def report(metrics: dict[str, float], monitor: str, mode: str) -> None:
     _sweep.monitor, _sweep.mode = monitor, mode
     if _sweep.jobs:
         _sweep.jobs[-1].metrics = metrics
+
+
+def recall(jobs: Iterable[JobResult]) -> None:
+    """Put jobs of an earlier part of the multirun before those to come."""
+    _sweep.jobs[:0] = jobs
+
+
+def newest() -> JobResult:
+    """What the last job came to."""
+    return _sweep.jobs[-1]
 
 
 def draw() -> None:

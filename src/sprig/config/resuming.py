@@ -15,6 +15,7 @@ from sprig.config.run_directory import Interrupted
 from sprig.trace.records import Trace, read_earlier
 from sprig.training.callbacks.checkpoints import Checkpoints, NotSaved
 from sprig.training.callbacks.interruption import Stopped
+from sprig.training.processes import FailedElsewhere
 
 
 @contextmanager
@@ -26,6 +27,8 @@ def ends_explained(trainer: L.Trainer, directory: Path, stopped: Callable[[], No
     how = f"Go on with:\n  python src/train.py resume={shlex.quote(str(directory))}"
     try:
         yield
+    except FailedElsewhere:
+        raise
     except SystemExit:  # what Lightning makes of a second Ctrl-C
         raise KeyboardInterrupt from None
     except Stopped as stop:

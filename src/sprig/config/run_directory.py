@@ -19,6 +19,9 @@ from hydra.core.hydra_config import HydraConfig
 from sprig.data.sources.snippets.library import LIBRARY_VERSION
 from sprig.trace.records import Run, Trace
 
+COMMAND = "SPRIG_COMMAND"
+"""The environment's name for the command as typed, in a process that another one of ours has started."""
+INTERRUPTED = 130  # the exit code: 128 + SIGINT, as a shell reports it
 LIBRARIES = ("sprig", "torch", "lightning", "tokenizers", "hydra-core")
 
 
@@ -41,7 +44,7 @@ def new_trace(directory: Path, seed: int | None, device: str | None) -> Trace:
     return Trace(
         Run(
             id="/".join(directory.parts[-2:]),
-            command=shlex.join(["python", *sys.orig_argv[1:]]),  # as typed: sys.argv is what Hydra was handed
+            command=command_as_typed(),
             started=datetime.now().astimezone().isoformat(timespec="seconds"),
             seed=seed,
             device=device,
@@ -66,6 +69,11 @@ def claimed(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def command_as_typed() -> str:
+    """The command line that started the run; sys.argv is what Hydra was handed."""
+    return os.environ.get(COMMAND) or shlex.join(["python", *sys.orig_argv[1:]])
 
 
 def point_latest(output_dir: Path, directory: Path) -> None:

@@ -2,16 +2,18 @@
 
 import shlex
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from rich.console import Console
 
 from sprig import checkpoint
 from sprig.checkpoint import states
-from sprig.config import building, multirun, resuming, stages
+from sprig.config import building, launching, multirun, resuming, stages
 from sprig.config.checks import check_monitor, check_output, check_train
 from sprig.config.fine_tuning import settings_from, start_of
 from sprig.config.resources import check_space, memory_explained
@@ -36,6 +38,7 @@ from sprig.training.config import TrainerConfig
 from sprig.training.metrics import Metrics
 from sprig.training.module import LanguageModelling
 from sprig.training.precision import fast_bfloat16, resolve_precision
+from sprig.training.processes import Processes
 from sprig.training.throughput import Machine, matmul_peak, training_flops
 
 
@@ -48,18 +51,20 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
     if start is not None:
         settings = settings_from(start, settings)
     check_train(settings)
-    if settings.resume is None:
-        check_output(directory)
+    launching.follow_launcher()
     failed = True
-    with claimed(directory):
+    with ExitStack() as held:
         try:
             job = _Job(settings, directory, start)
-            job.prepare()
-            job.fit()
-            job.generate()
-            best = job.finish()
+            with job.processes.together():
+                job.claim(held)
+                job.prepare()
+                job.fit()
+            if not job.processes.rank:  # the others are no longer needed
+                job.generate()
+                job.finish()
             failed = False
-            return best
+            return job.checkpoints.best
         finally:
             building.finish_wandb(failed)
 
@@ -70,33 +75,57 @@ class _Job:
     def __init__(self, settings: TrainConfig, directory: Path, start: checkpoint.Checkpoint | None) -> None:
         """start is the model to begin with, None for a fresh one; settings have its shape."""
         building.quiet_lightning()
-        self.settings, self.directory, self.start = settings, directory, start
+        settings.trainer = launching.with_processes(settings.trainer)
+        self.settings, self.start = settings, start
         self.device = building.device_of(settings.trainer.accelerator)
         self.precision = resolve_precision(settings.trainer.precision, self.device)
         packed = settings.data.layout == "packed"
         self.compile: bool | None = settings.trainer.compile
         if settings.trainer.compile == "auto":
             self.compile = None if packed else False  # padded rows are trimmed: more is won, and shapes differ
-        self.trace = new_trace(directory, settings.seed, f"{self.device}, {self.precision}")
-        self.console = open_console()
         self.accepted = settings.resume is None
         """Whether the run will go on: one that is refused keeps the trace it had."""
         self.started = time.perf_counter()
         # Lightning and the metrics refuse what they cannot work with; better now than after the data was read.
         try:
-            building.build_trainer(settings.trainer, self.precision, [], [], directory)
+            strategy = building.build_trainer(settings.trainer, self.precision, [], [], directory).strategy
         except Exception as error:  # of many types, and none names a key
             usual = asdict(TrainerConfig())
             given = [f"trainer.{key}={value}" for key, value in asdict(settings.trainer).items() if value != usual[key]]
             raise ValueError(f"Lightning does not take {' with '.join(given) or 'the trainer'}: {error}") from error
         Metrics(settings.metrics.names, [])
+        count = launching.started()
+        if settings.data.batch_size < count:
+            raise ValueError(
+                f"data.batch_size={settings.data.batch_size} rows cannot be dealt out to {count} processes: "
+                f"set data.batch_size={count} or more."
+            )
+        self.processes = Processes(launching.rank(), count, strategy if count > 1 else None)
+        self.directory = self.processes.share(directory)
+        used = f"{self.device}, {self.precision}" + (f", {count} processes" if count > 1 else "")
+        self.trace = new_trace(self.directory, settings.seed, used)
+        self.console = Console(quiet=True) if self.processes.rank else open_console()
+
+    def claim(self, held: ExitStack) -> None:
+        """Keep other runs out of the run directory until held is closed; ValueError if one is at work there."""
+        with self.processes.first():
+            if not self.processes.rank:
+                if self.settings.resume is None:
+                    check_output(self.directory)
+                held.enter_context(claimed(self.directory))
 
     def prepare(self) -> None:
-        """Stages 1 to 3, and the model to train."""
+        """Stages 1 to 3, and the model to train; rank 0 prepares the data and the others take it from the cache."""
+        with self.processes.first():
+            self._prepare()
+        # Whether the end was measured has to be the same in all.
+        self.trace.epochs = self.processes.share(self.trace.epochs)
+
+    def _prepare(self) -> None:
         given = None if self.start is None else self.start.tokenizer
         self.data = prepare(self.settings.data, Path(self.settings.cache_dir), given)
         self.trace.data = self.data.funnel
-        if self.settings.resume:
+        if self.settings.resume and not self.processes.rank:
             resuming.take_up_trace(self.trace, self.directory / "trace.json")
         self.functions = with_headers(self.data.val_documents, self.settings.callbacks.held_out_headers)
         headers = any(document.header for document in self.data.val_documents)
@@ -113,7 +142,10 @@ class _Job:
         shape = self.settings.model.shape
         with memory_explained(self.settings, self.precision):
             self.model = Transformer(shape) if self.start is None else self.start.transformer
-        check_space(self.directory, self.model.num_parameters)
+        if self.processes.rank:  # what each drops out is its own
+            torch.manual_seed(self.settings.seed + self.processes.rank)
+        else:
+            check_space(self.directory, self.model.num_parameters)
         self.trace.model = {
             "parameters": self.model.num_parameters,
             **asdict(shape),
@@ -128,6 +160,7 @@ class _Job:
             settings.optim,
             settings.metrics.names,
             data.tokenizer.token_bytes,
+            processes=self.processes,
             optimizer_dtype=torch.bfloat16 if fast_bfloat16(self.device) else torch.float32,
         )
         rows = RowsDataModule(
@@ -138,18 +171,32 @@ class _Job:
             seed=None if settings.trainer.overfit_batches else settings.seed,
             trim=settings.data.layout == "padded" and not self.compile,
             document_mask=settings.data.document_mask,
+            rank=self.processes.rank,
+            processes=self.processes.count,
         )
         dtype = (
             torch.bfloat16 if "bf16" in self.precision else torch.float16 if "16" in self.precision else torch.float32
         )
-        self.machine = Machine(matmul_peak(self.device, dtype), training_flops(settings.model, settings.data.seq_len))
+        self.machine = Machine(
+            matmul_peak(self.device, dtype) * self.processes.count,
+            training_flops(settings.model, settings.data.seq_len),
+        )
         callbacks = self._callbacks()
-        state = last_step = None
+        state: Path | None = None
+        last_step: int | None = None
         if settings.resume:
-            state = resuming.state_to_go_on_from(self.checkpoints)
+            with self.processes.first():
+                if not self.processes.rank:
+                    state = resuming.state_to_go_on_from(self.checkpoints)
+            state = self.processes.share(state)
+            assert state is not None
             last_step = states.step_of(state)
             self.accepted = True
-        loggers = building.build_loggers(settings.logger, self.directory, settings.name, asdict(settings), last_step)
+        loggers = []
+        if not self.processes.rank:
+            loggers = building.build_loggers(
+                settings.logger, self.directory, settings.name, asdict(settings), last_step
+            )
         trainer = building.build_trainer(
             settings.trainer,
             self.precision,
@@ -170,8 +217,12 @@ class _Job:
                 raise ValueError("Not one step was trained: see trainer.max_time and trainer.max_steps.")
             if not self.trace.epochs or self.trace.epochs[-1].step < trainer.global_step:
                 trainer.validate(self.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
+        self.model = self.module.whole_transformer()
+        self.processes.leave()
         if self.module.diverged:
             raise ValueError(f"{self.module.diverged} What it was before is saved; lower optim.lr and start again.")
+        if self.processes.rank:
+            return
         validating = self.tracing.validation_seconds
         training = self.tracing.seconds - validating
         self._report(stages.training_stage(data, self.model, self.trace.epochs, trainer.global_step, training))
@@ -191,7 +242,7 @@ class _Job:
             seen = stages.seen_in_training(self.data, result.prompt)
             self.console.print(terminal.draw_completion(result, "seen in training" if seen else "held out"))
 
-    def finish(self) -> float | None:
+    def finish(self) -> None:
         """The end of the trace, the table and the next commands."""
         self._stop_clock()
         best_epoch = next((e for e in self.trace.epochs if e.step == self.checkpoints.best_step), None)
@@ -218,7 +269,6 @@ class _Job:
             )
         )
         multirun.report(metrics, watched.monitor, watched.mode)
-        return self.checkpoints.best
 
     def _next_commands(self) -> list[str]:
         output_dir = self.settings.output_dir
@@ -242,6 +292,7 @@ class _Job:
             chosen.monitor,
             chosen.mode,
             identity,
+            self.processes,
             every_minutes=chosen.save_every_minutes,
             every_steps=chosen.save_every_steps,
         )
@@ -249,8 +300,8 @@ class _Job:
         callbacks: list[L.Callback] = [
             self.tracing,
             self.checkpoints,
-            Interruption(self.checkpoints),
-            Compilation(self.compile, self.device, self.trace.training),
+            Interruption(self.checkpoints, self.processes),
+            Compilation(self.compile, self.device, self.trace.training, self.processes),
             Observing(self.trace.training, self.machine, self.device),
         ]
         if self.functions:
@@ -290,12 +341,16 @@ class _Job:
 
     def _keep(self) -> None:
         """Note that there is something to load and go on with; a run that fails before changes nothing."""
+        if self.processes.rank:
+            return
         point_latest(Path(self.settings.output_dir), self.directory)
         if self.settings.resume:
             keep_settings(self.directory, asdict(self.settings))
 
     def _stopped(self) -> None:
         """Keep what a run that a signal has stopped is gone on with."""
+        if self.processes.rank:
+            return
         self._keep()
         self._stop_clock()
         self.trace.save(self.directory / "trace.json")
@@ -305,6 +360,6 @@ class _Job:
 
     def _report(self, stage: Stage) -> None:
         self.trace.stages.append(stage)
-        if self.accepted:
+        if self.accepted and not self.processes.rank:
             self.trace.save(self.directory / "trace.json")
         self.console.print(terminal.draw_stage(stage, len(self.trace.stages)))

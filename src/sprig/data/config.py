@@ -43,7 +43,7 @@ class DataConfig:
     fim_rate: float = 0.0
     """The part of training documents turned into fill-in-the-middle examples, drawn anew each epoch, in [0, 1]."""
     batch_size: int = 64
-    """Rows in a batch."""
+    """Rows in a batch: of all processes together, so that a run is the same however many there are."""
     seed: int = 0
     """Draws the documents, the split and the generated snippets; apart from the training's seed."""
 

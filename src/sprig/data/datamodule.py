@@ -22,11 +22,14 @@ class RowsDataModule(L.LightningDataModule):
         seed: int | None,
         trim: bool,
         document_mask: bool = False,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
         """seed draws the order of the training rows, None leaves them in their own; the rest as in BatchLoader."""
         super().__init__()
-        self._train = BatchLoader(train, batch_size, seed=seed, trim=trim, document_mask=document_mask)
-        self._val = BatchLoader(val, batch_size, seed=None, trim=trim, document_mask=document_mask)
+        rest: Any = {"trim": trim, "document_mask": document_mask, "rank": rank, "processes": processes}
+        self._train = BatchLoader(train, batch_size, seed=seed, **rest)
+        self._val = BatchLoader(val, batch_size, seed=None, **rest)
 
     def train_dataloader(self) -> BatchLoader:
         """Batches to train on."""

@@ -97,6 +97,11 @@ class Transformer(nn.Module):
         logits: Tensor = self.lm_head(self.model(input_ids, cache, documents))
         return logits
 
+    def hidden(self, input_ids: Tensor, documents: Tensor | None = None) -> Tensor:
+        """What the head makes logits of, (B, T, D): for a loss that makes them itself, a few at a time."""
+        states: Tensor = self.model(input_ids, documents=documents)
+        return states
+
     @property
     def num_parameters(self) -> int:
         """Trainable numbers, tied ones counted once."""

@@ -1,6 +1,7 @@
 """The jobs of a multirun: what each came to as a plain value, and their table, best first."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,13 @@ def draw_jobs(jobs: Sequence[JobResult], monitor: str = "val/loss", mode: str = 
     head = Text.assemble((f"{len(jobs)} jobs, ranked by {monitor}", "bold"))
     if len(parents) == 1:
         head.append(f", in {parents.pop()}")
+    below: list[RenderableType] = []
+    if not _rank(ranked[0], monitor, mode)[0]:
+        # No part of the table, which would break it into lines: it has to survive being copied.
+        best = shlex.join(["python", "src/train.py", *ranked[0].overrides])
+        below += [Text("\nThe best of them alone", "bold"), Text(f"    {best}", "cyan")]
     errors = [Text(f"job {job.number} {job.status}: {job.error}", "red") for job in ranked if job.error]
-    return Group(head, AtLeast(110, table), *([Text(), *errors] if errors else []))
+    return Group(head, AtLeast(110, table), *below, *([Text(), *errors] if errors else []))
 
 
 def _rank(job: JobResult, monitor: str, mode: str) -> tuple[bool, float, int]:

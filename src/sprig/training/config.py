@@ -58,8 +58,13 @@ class TrainerConfig:
     max_time: str | None = None
     """DD:HH:MM:SS of training, validations in between included: the learning rate has fallen by then."""
     accelerator: str = "auto"
+    strategy: str = "auto"
+    """ddp: each process has the whole model and a part of each batch; fsdp: a part of the weights as well; auto: ddp
+    where there are several processes."""
     devices: int = 1
-    """One: rows are not yet dealt out to several processes."""
+    """Processes on a machine, one for each GPU; -1: as many as it has GPUs, or as torchrun or SLURM has started."""
+    num_nodes: int = 1
+    """Machines; torchrun or SLURM has to start the processes on them."""
     precision: str = "auto"
     """One of Lightning's, or auto: bf16-mixed where the machine multiplies bfloat16 fast, else 32-true."""
     compile: Any = "auto"

@@ -46,7 +46,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
         needed = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         counted = (targets != IGNORED).float()
-        share = counted / counted.sum()  # of each target in the mean
+        share = counted / counted.sum().clamp(min=1)  # of each target in the mean; rows that only fill up have none
         nats = hidden.new_zeros((), dtype=torch.float32)
         z = torch.zeros_like(nats)
         hidden_gradient = torch.empty_like(hidden) if needed else None

@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
@@ -19,6 +21,7 @@ from sprig.training.config import OptimConfig
 from sprig.training.loss import linear_cross_entropy
 from sprig.training.metrics import Metrics
 from sprig.training.optim import build_optimizer
+from sprig.training.processes import Processes
 from sprig.training.schedule import Progress, learning_rate_factor
 
 _SKIPPED_IN_A_ROW = 10  # steps: a state that gives so many is lost, and no next batch will save it
@@ -41,6 +44,7 @@ class LanguageModelling(L.LightningModule):
         metrics: Sequence[str],
         token_bytes: Sequence[int],
         *,
+        processes: Processes | None = None,
         optimizer_dtype: torch.dtype = torch.float32,
     ) -> None:
         """optimizer_dtype is what Muon orthogonalises in: bfloat16 where the machine multiplies it fast."""
@@ -48,35 +52,61 @@ class LanguageModelling(L.LightningModule):
         self.transformer = transformer
         self.metrics = Metrics(metrics, token_bytes)
         self.tokens_seen = 0
-        """Training tokens since the start of the run, padding not counted."""
+        """Training tokens of all processes since the start of the run, padding not counted."""
         self.train_loss: Tensor | None = None
-        """Of the last step, on the device: reading it waits for the step to end."""
+        """Of this process's rows in the last step, on the device: reading it waits for the step to end."""
         self.skipped_steps = 0
         """Whose gradients were not finite."""
         self.diverged: str | None = None
         """Why the run was asked to end, if it was."""
         self._skipped_in_a_row = 0
+        self._processes = processes or Processes()
         self._optim = optim
         self._optimizer_dtype = optimizer_dtype
-        self._nats: Tensor | float = 0.0  # trained on since the last validation, on the device, as their tokens are
-        self._counted: Tensor | float = 0.0
+        self._nats: Tensor | float = 0.0  # of this process's rows since the last validation, on the device
+        self._counted: Tensor | float = 0.0  # their tokens
         self._progress: Progress | None = None
         self._first_seconds: float | None = None  # of an earlier part of the run
         self._random_state: Tensor | None = None
 
+    def configure_model(self) -> None:
+        """Leave each process with its part of the weights, where the strategy shards them."""
+        if self.device_mesh is None or self._sharded:
+            return
+        for layer in (*self.transformer.model.layers, self.transformer):
+            fully_shard(layer, mesh=self.device_mesh["data_parallel"])
+        register_fsdp_forward_method(self.transformer, "hidden")
+
+    @property
+    def _sharded(self) -> bool:
+        return isinstance(self.transformer, FSDPModule)
+
+    def whole_transformer(self) -> Transformer:
+        """The model with all of its weights, for rank 0 to use; where they are sharded, all have to call this."""
+        if not self._sharded:
+            return self.transformer
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        weights = get_model_state_dict(self.transformer, options=options)
+        with torch.random.fork_rng():
+            whole = Transformer(self.transformer.config)
+        if self._processes.rank == 0:
+            whole.load_state_dict(weights)
+        return whole.to(self.device).train(self.transformer.training)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The mean loss of a batch in nats a token."""
-        hidden = self.transformer.model(batch.input_ids, documents=batch.documents)
+        """The loss whose mean over the processes is the mean loss of the whole batch in nats a token."""
+        hidden = self.transformer.hidden(batch.input_ids, batch.documents)
         loss, nats = linear_cross_entropy(hidden, self.transformer.lm_head.weight, batch.targets, self._optim.z_loss)
-        self.tokens_seen += batch.tokens
+        self.tokens_seen += batch.all_tokens
         self.train_loss = nats
         finite = nats.isfinite()
         self._nats += torch.where(finite, nats * batch.tokens, 0.0)
         self._counted += finite * batch.tokens
+        share = self._processes.count * batch.tokens / batch.all_tokens
         if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-            self.log("train/step_loss", self.train_loss)
-        return loss
+            self.log("train/step_loss", nats * share, sync_dist=True)
+        return loss * share
 
     def configure_gradient_clipping(
         self,
@@ -110,8 +140,9 @@ class LanguageModelling(L.LightningModule):
         """Log the validation metrics, and the mean training loss since the last validation."""
         figures = {f"val/{name}": value for name, value in self.metrics.compute().items()}
         self.metrics.reset()
-        if self._counted:
-            figures["train/loss"] = float(self._nats) / float(self._counted)
+        nats, counted = self._trained_on()
+        if counted:
+            figures["train/loss"] = nats / counted
         self._nats, self._counted = 0.0, 0.0
         self.log_dict(figures)
 
@@ -120,7 +151,9 @@ class LanguageModelling(L.LightningModule):
         optimizer = build_optimizer(self.transformer, self._optim, self._optimizer_dtype)
         total = self.trainer.estimated_stepping_batches  # infinite or -1 where only the clock ends the run
         timers = [callback for callback in self.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
-        progress = Progress(total if total > 0 else math.inf, partial(_clock, timers[0]) if timers else None)
+        progress = Progress(
+            total if total > 0 else math.inf, partial(_clock, timers[0], self._processes) if timers else None
+        )
         progress.first_seconds = self._first_seconds
         self._progress = progress
         scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -142,27 +175,36 @@ class LanguageModelling(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what Lightning does not."""
+        nats, counted = self._trained_on()
         checkpoint["sprig"] = {
             "tokens_seen": self.tokens_seen,
-            "nats": float(self._nats),
-            "counted": float(self._counted),
+            "nats": nats,
+            "counted": counted,
             "skipped_steps": self.skipped_steps,
             "first_seconds": self._progress.first_seconds if self._progress else None,
-            "random_state": torch.get_rng_state(),
+            "random_states": self._processes.gather(torch.get_rng_state()),
         }
+
+    def _trained_on(self) -> tuple[float, float]:
+        """Nats and tokens of all processes since the last validation."""
+        nats, counted = zip(*self._processes.gather((float(self._nats), float(self._counted))), strict=True)
+        return sum(nats), sum(counted)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up."""
         kept = checkpoint["sprig"]
         self.tokens_seen, self.skipped_steps = kept["tokens_seen"], kept["skipped_steps"]
-        self._nats, self._counted, self._random_state = kept["nats"], kept["counted"], kept["random_state"]
+        rank, states = self._processes.rank, kept["random_states"]
+        self._nats, self._counted = (0.0, 0.0) if rank else (kept["nats"], kept["counted"])
+        # With more processes than before, the new ones go on with what they were seeded with.
+        self._random_state = states[rank] if rank < len(states) else None
         self._first_seconds = kept["first_seconds"]
         if self._progress is not None:
             self._progress.first_seconds = self._first_seconds
 
 
-def _clock(timer: Timer) -> tuple[float, float]:
-    """Seconds of training so far, and the most there may be."""
+def _clock(timer: Timer, processes: Processes) -> tuple[float, float]:
+    """Seconds of training so far, and the most there may be: rank 0's, as all have to have one learning rate."""
     elapsed, remaining = timer.time_elapsed(), timer.time_remaining()
     assert remaining is not None, "Lightning adds a timer for trainer.max_time only"
-    return elapsed, elapsed + remaining
+    return processes.share((elapsed, elapsed + remaining))

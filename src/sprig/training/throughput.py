@@ -15,7 +15,7 @@ class Machine:
     """What a run's pace is measured against."""
 
     peak: float
-    """FLOP/s of its matrix multiplications."""
+    """FLOP/s of its matrix multiplications; of all devices together, where there are several."""
     token_flops: float
     """FLOPs of training on one token."""
 

@@ -15,9 +15,11 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from sprig.model.transformer import Transformer
 from sprig.training.module import LanguageModelling
+from sprig.training.processes import FailedElsewhere, Processes
 
 
 class NotSaved(OSError):
@@ -35,6 +37,7 @@ class Checkpoints(L.Callback):
         monitor: str,
         mode: str,
         identity: dict[str, Any],
+        processes: Processes | None = None,
         *,
         every_minutes: float | None = None,
         every_steps: int | None = None,
@@ -44,10 +47,12 @@ class Checkpoints(L.Callback):
         `state_path(directory, step)` is where the trainer's CheckpointIO expects the state after so many steps.
         monitor is the metric by which "best" is decided, mode "min" or "max" says which way.
         identity says in JSON's types what is trained, and on what: a run goes on with the same and with nothing else.
+        Of several processes, all save at the same time, and what rank 0 cannot write is not saved in any of them.
         """
         self.identity = {name: json.dumps(value, sort_keys=True) for name, value in identity.items()}
         self.directory, self.save, self.monitor, self.mode = directory, save, monitor, mode
         self.every_minutes, self.every_steps = every_minutes, every_steps
+        self.processes = processes or Processes()
         self.best: float | None = None
         self.best_step: int | None = None
         self.saved_step = 0
@@ -127,6 +132,8 @@ class Checkpoints(L.Callback):
         try:
             self.save_last(trainer, pl_module, {})
         except OSError as error:
+            if not trainer.is_global_zero:
+                raise FailedElsewhere(1) from error
             raise NotSaved(self._unsaved(trainer, pl_module, error)) from error
 
     def save_last(self, trainer: L.Trainer, pl_module: LanguageModelling, metrics: dict[str, float]) -> None:
@@ -136,9 +143,14 @@ class Checkpoints(L.Callback):
         """
         self._postponed, self._tried_step, self._tried_at = False, trainer.global_step, time.monotonic()
         self._check_finite(trainer, pl_module)
-        if trainer.is_global_zero:
-            self.save(self.directory / "last", pl_module.transformer, self._facts(pl_module, metrics))
-        trainer.save_checkpoint(self._state_path(self.directory / "states", trainer.global_step))
+        self._save("last", trainer, pl_module, metrics)
+        failure = None
+        try:
+            trainer.save_checkpoint(self._state_path(self.directory / "states", trainer.global_step))
+        except OSError as error:
+            failure = error
+            trainer.strategy.barrier()  # where Lightning lets the others wait for the one that writes
+        self._raise(failure)
         self.saved_step = trainer.global_step
         self._unwritten = True
 
@@ -146,14 +158,18 @@ class Checkpoints(L.Callback):
         value = metrics.get(self.monitor, math.nan)
         better = self.best is None or (value < self.best if self.mode == "min" else value > self.best)
         if better and math.isfinite(value):
-            if trainer.is_global_zero:
-                self.save(self.directory / "best", module.transformer, self._facts(module, metrics))
+            self._save("best", trainer, module, metrics)
             self.best, self.best_step = value, trainer.global_step
 
     def _due(self, step: int) -> bool:
-        by_steps = self.every_steps is not None and step - self._tried_step >= self.every_steps
-        seconds = time.monotonic() - self._tried_at
-        return by_steps or (self.every_minutes is not None and seconds >= 60 * self.every_minutes)
+        if self.every_steps is not None and step - self._tried_step >= self.every_steps:
+            return True
+        if self.every_minutes is None:
+            return False
+        # Processes have clocks of their own and an answer may be late: one to before the last save asks for a step
+        # that is not after it.
+        late = time.monotonic() - self._tried_at >= 60 * self.every_minutes
+        return self.processes.largest("save", self._tried_step + 1 if late else 0) > self._tried_step
 
     @contextmanager
     def _going_on(self, trainer: L.Trainer, module: LanguageModelling) -> Iterator[None]:
@@ -161,7 +177,8 @@ class Checkpoints(L.Callback):
         try:
             yield
         except OSError as error:
-            print(f"{self._unsaved(trainer, module, error)} Training goes on.", file=sys.stderr)
+            if trainer.is_global_zero:
+                print(f"{self._unsaved(trainer, module, error)} Training goes on.", file=sys.stderr)
 
     def _unsaved(self, trainer: L.Trainer, module: LanguageModelling, error: OSError) -> str:
         size = sum(tensor.nbytes for _, tensor in _tensors(trainer, module))
@@ -171,15 +188,33 @@ class Checkpoints(L.Callback):
         )
 
     def _check_finite(self, trainer: L.Trainer, module: LanguageModelling) -> None:
-        for name, tensor in _tensors(trainer, module):
-            if not tensor.isfinite().all():
-                kept = (
-                    f"the state after step {self.saved_step} stays" if self.saved_step else "nothing was saved before"
-                )
-                raise ValueError(
-                    f"{name} is not finite after step {trainer.global_step}: training has diverged.\n"
-                    f"That is not saved, {kept}. A lower optim.lr helps, in a new run."
-                )
+        found = (name for name, tensor in _tensors(trainer, module) if not _local(tensor).isfinite().all())
+        bad = next((name for name in self.processes.gather(next(found, None)) if name), None)
+        if bad is None:
+            return
+        if not trainer.is_global_zero:
+            raise FailedElsewhere(1)
+        kept = f"the state after step {self.saved_step} stays" if self.saved_step else "nothing was saved before"
+        raise ValueError(
+            f"{bad} is not finite after step {trainer.global_step}: training has diverged.\n"
+            f"That is not saved, {kept}. A lower optim.lr helps, in a new run."
+        )
+
+    def _raise(self, failure: OSError | None) -> None:
+        """Raise in all processes what the disk refused to the one that writes."""
+        failure = self.processes.share(failure)
+        if failure is not None:
+            raise failure
+
+    def _save(self, name: str, trainer: L.Trainer, module: LanguageModelling, metrics: dict[str, float]) -> None:
+        whole = module.whole_transformer()
+        failure = None
+        if trainer.is_global_zero:
+            try:
+                self.save(self.directory / name, whole, self._facts(module, metrics))
+            except OSError as error:
+                failure = error
+        self._raise(failure)
 
     @staticmethod
     def _facts(module: LanguageModelling, metrics: dict[str, float]) -> dict[str, Any]:
@@ -212,3 +247,8 @@ def _tensors(trainer: L.Trainer, module: LanguageModelling) -> Iterator[tuple[st
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.is_floating_point():
                     yield f"The optimiser's {name}", value
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """This process's part of a tensor."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor

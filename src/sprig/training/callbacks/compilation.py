@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Timer
 
 from sprig.trace.records import Training
 from sprig.training.module import LanguageModelling
+from sprig.training.processes import Processes
 
 _TIMED = 10  # steps that are timed before it is decided; the first two, which also warm up, are left out
 
@@ -20,9 +21,10 @@ class Compilation(L.Callback):
     PyTorch keeps what it compiled on disk, so that the next run of the same shapes waits less.
     """
 
-    def __init__(self, when: bool | None, device: str, training: Training) -> None:
+    def __init__(self, when: bool | None, device: str, training: Training, processes: Processes | None = None) -> None:
         """when is None to decide by what is left of the run after its first steps; training.compiled tells."""
         self.when, self.device, self.training = when, device, training
+        self.processes = processes or Processes()
         self.training.compiled = False
         self._ends: list[float] = []
 
@@ -37,7 +39,7 @@ class Compilation(L.Callback):
             self._ends.append(time.perf_counter())
             if len(self._ends) > _TIMED:
                 a_batch = (self._ends[-1] - self._ends[2]) / (len(self._ends) - 3)
-                if pays(seconds_left(trainer, a_batch), self.device):
+                if self.processes.share(pays(seconds_left(trainer, a_batch), self.device)):
                     self._compile(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

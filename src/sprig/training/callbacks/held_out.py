@@ -17,5 +17,8 @@ class HeldOutFunctions(L.Callback):
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Judge the model as it is now."""
         assert isinstance(pl_module, LanguageModelling)
-        for name, value in self.judge(pl_module.transformer).items():
+        # Every process has to log what decides which model is best.
+        model = pl_module.whole_transformer()
+        figures = self.judge(model) if trainer.is_global_zero else {}
+        for name, value in trainer.strategy.broadcast(figures).items():
             pl_module.log(f"val/{name}", value)

@@ -9,6 +9,7 @@ import lightning as L
 
 from sprig.training.callbacks.checkpoints import Checkpoints, between_steps, window_closed
 from sprig.training.module import LanguageModelling
+from sprig.training.processes import Processes
 
 
 class Stopped(Exception):
@@ -28,44 +29,51 @@ class Interruption(L.Callback):
         signal.SIGUSR1: signal.SIG_DFL,  # what SLURM can be told to send before the time is up
     }
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self.checkpoints = checkpoints
+    def __init__(self, checkpoints: Checkpoints, processes: Processes | None = None) -> None:
+        """Of several processes, all stop after the same step, whichever of them got the signal."""
+        self.checkpoints, self.processes = checkpoints, processes or Processes()
         self.asked: int | None = None
         """The number of the signal that asked."""
+        self._agreed = 0  # the number on which all processes act
         self._saved = False
         self._former: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen."""
+        # Lightning's own way to stop together makes every step wait for the device; here this callback does it.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         for number in self.defaults:
             self._former[number] = signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = number
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, b"\nThe step or the validation is finished first, then all is saved. Once more ends at once.\n")
+        if not self.processes.rank:
+            # Not print: the signal may have come in the middle of one.
+            os.write(2, b"\nThe step or the validation is finished first, then all is saved. Once more ends at once.\n")
         for listened, default in self.defaults.items():  # not the former handlers: Lightning's only note a SIGTERM
             signal.signal(listened, default)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Between two steps, save as asked; a validation that is due comes first."""
-        if self.asked and between_steps(trainer):
+        self._agreed = self.processes.largest("stop", self.asked or 0)
+        if self._agreed and between_steps(trainer):
             assert isinstance(pl_module, LanguageModelling)
             self.checkpoints.save_end(trainer, pl_module)
             self._saved = True
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Stop once it is saved: only now has Lightning logged the figures of the step before."""
-        if self.asked and self._saved:
-            raise Stopped(self.asked)
+        if self._saved:
+            raise Stopped(self._agreed)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """After a validation, do as asked: the callback that keeps checkpoints has just saved, or tried to."""
-        if self.asked and window_closed(trainer):
+        self._agreed = self.processes.largest("stop", self.asked or 0)
+        if self._agreed and window_closed(trainer):
             assert isinstance(pl_module, LanguageModelling)
             if self.checkpoints.saved_step != trainer.global_step:
                 self.checkpoints.save_end(trainer, pl_module)
-            raise Stopped(self.asked)
+            raise Stopped(self._agreed)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Listen no more."""

@@ -108,17 +108,15 @@ class Progress(L.Callback):
         now = self._clock()
         self._next = now + _READ_EVERY
         self._pace.mark(now, trainer.global_step, module.tokens_seen)
-        tokens_per_second = self._pace.tokens_per_second
+        pace = self._pace.tokens_per_second
         return Status(
             epoch=_epoch(trainer, module),
             step=trainer.global_step,
             total=self._total,
             steps_per_epoch=trainer.num_training_batches / trainer.accumulate_grad_batches,
             loss=loss,
-            # Each process counts its own tokens, and all have batches of one size.
-            tokens_per_second=None if tokens_per_second is None else tokens_per_second * trainer.world_size,
-            # Of one device, as is the peak.
-            utilisation=self._machine.utilisation(tokens_per_second) if self._machine and tokens_per_second else None,
+            tokens_per_second=pace,
+            utilisation=self._machine.utilisation(pace) if self._machine and pace else None,
             skipped=module.skipped_steps,
             elapsed=now - self._start,
             left=None if self._total is None else self._pace.left(self._total, now - self._start),

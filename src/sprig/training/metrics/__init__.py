@@ -40,9 +40,17 @@ class Metrics(nn.Module):
             metric.update(scores)  # type: ignore[operator]
 
     def compute(self) -> dict[str, float]:
-        """Each metric's value so far by name, those with nothing to count left out; nan after a diverged model."""
-        counted = {name: metric for name, metric in self.metrics.items() if metric.below > 0}  # type: ignore[operator]
-        return {name: metric.compute().item() for name, metric in counted.items()}  # type: ignore[operator]
+        """Each metric's value so far by name, over what all processes have counted; nan after a diverged model.
+
+        Those with nothing to count are left out.
+        """
+        values = {}
+        for name, metric in self.metrics.items():
+            assert isinstance(metric, Ratio)
+            with metric.sync_context():
+                if metric.below > 0:
+                    values[name] = metric.compute().item()
+        return values
 
     def reset(self) -> None:
         """Forget what was counted."""

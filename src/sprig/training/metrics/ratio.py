@@ -52,7 +52,7 @@ class Ratio(Metric):
     below: Tensor
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(sync_on_compute=False)  # Metrics does it, to know before whether there is anything to count
         self.add_state("above", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("below", torch.tensor(0.0), dist_reduce_fx="sum")
 

@@ -1,0 +1,110 @@
+"""The processes that train one model together: who goes first, and what all of them agree on.
+
+What the steps themselves exchange (gradients, sums of losses) goes through Lightning's strategy and, on GPUs, NCCL.
+Here are words between the processes' hosts, over gloo, which never wait for a GPU.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from lightning.pytorch.strategies import ParallelStrategy, Strategy
+from torch import distributed
+
+T = TypeVar("T")
+
+_PATIENCE = timedelta(days=7)  # others wait for the first one to prepare the data, however long that takes
+
+
+class FailedElsewhere(SystemExit):
+    """Another process has failed and says why; this one has nothing to add."""
+
+
+class Processes:
+    """The processes of a run; one that is alone waits for nobody and exchanges nothing."""
+
+    def __init__(self, rank: int = 0, count: int = 1, strategy: Strategy | None = None) -> None:
+        """Meet the others where the strategy says; all of them have to do it."""
+        self.rank, self.count = rank, count
+        self._asked: dict[str, tuple[torch.Tensor, Any]] = {}
+        if strategy is not None:
+            # Lightning would do the same, but only when training starts, and the data is prepared before.
+            assert isinstance(strategy, ParallelStrategy)
+            place = strategy.cluster_environment
+            assert place is not None
+            distributed.init_process_group(
+                "nccl" if strategy.root_device.type == "cuda" else "gloo",
+                init_method=f"tcp://{place.main_address}:{place.main_port}",
+                rank=rank,
+                world_size=count,
+            )
+            self._group = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+
+    @contextmanager
+    def first(self) -> Iterator[None]:
+        """What is done inside is done by rank 0, and then by the others at once.
+
+        FailedElsewhere in the others if it fails in rank 0.
+        """
+        if self.rank and not self.share(False):
+            raise FailedElsewhere(1)
+        done = False
+        try:
+            yield
+            done = True
+        finally:
+            if not self.rank:
+                self.share(done)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is done inside needs the others; ConnectionError, in one sentence, where they are no longer there."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.count > 1 and any(name in str(error) for name in ("gloo", "NCCL")):
+                raise ConnectionError(
+                    "the connection to the other processes broke: one of them has failed, or the network has."
+                ) from error
+            raise
+
+    def share(self, value: T) -> T:
+        """The value of rank 0, in all processes."""
+        if self.count == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, group=self._group)
+        return values[0]
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes by rank, in all of them."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        distributed.all_gather_object(values, value, group=self._group)
+        return values
+
+    def largest(self, question: str, number: int) -> int:
+        """The largest number, 0 or more, that any process has for a question.
+
+        With several processes the answer comes one call late, 0 at first, and nobody waits for it. All have to ask
+        the same questions equally often, in one order, and get the same answers.
+        """
+        if self.count == 1:
+            return number
+        before = 0
+        if question in self._asked:
+            answer, exchange = self._asked[question]
+            exchange.wait()
+            before = int(answer.item())
+        answer = torch.tensor([number])
+        exchange = distributed.all_reduce(answer, distributed.ReduceOp.MAX, group=self._group, async_op=True)
+        self._asked[question] = (answer, exchange)
+        return before
+
+    def leave(self) -> None:
+        """Part from the others: what is left to do, each does alone."""
+        if self.count > 1:
+            distributed.destroy_process_group()
