@@ -89,13 +89,13 @@ class OptunaSweeper(Sweeper):
         """The study in directory, and Optuna itself, which is imported only here."""
         try:
             import optuna
+            from optuna.storages.journal import JournalFileBackend
         except ImportError:
             raise ValueError("sweep=optuna needs a package more: pip install 'sprig[optuna]'") from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         directory.mkdir(parents=True, exist_ok=True)
-        journal = optuna.storages.journal.JournalFileBackend(str(directory / _JOURNAL))
         study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(journal),
+            storage=optuna.storages.JournalStorage(JournalFileBackend(str(directory / _JOURNAL))),
             study_name="sweep",
             direction="minimize" if mode == "min" else "maximize",
             load_if_exists=True,

@@ -63,8 +63,7 @@ class Progress(L.Callback):
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the step that is validated."""
         if self._display:
-            self._pace.rest(self._clock())
-            self._display.train(self._status(trainer, pl_module), due=True)
+            self._rest(self._display, trainer, pl_module)
             self._validated = 0
 
     def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
@@ -84,9 +83,15 @@ class Progress(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the last step; between epochs there are no bars, so that messages of others do not run into them."""
         if self._display:
-            self._pace.rest(self._clock())
-            self._display.train(self._status(trainer, pl_module), due=True)
+            self._rest(self._display, trainer, pl_module)
             self._display.stop()
+
+    def _rest(self, display: Display, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Stop the clock of training, and show the last step; a run that is gone on with may not have one yet."""
+        assert isinstance(module, LanguageModelling)
+        self._pace.rest(self._clock())
+        if module.train_loss is not None:
+            display.train(self._status(trainer, module), due=True)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Clear the terminal for what is said about it."""
