@@ -1,5 +1,3 @@
-import time
-
 """Runs of two processes on the processor, which talk over gloo."""
 
 import csv
@@ -9,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
