@@ -72,7 +72,7 @@ def seconds_left(trainer: L.Trainer, a_batch: float) -> float:
 def pays(seconds: float, device: str) -> bool:
     """Whether compiling shortens what would take so many seconds.
 
-    Measured (docs/performance.md): compiling takes half a minute; a step takes a tenth less then on a processor, where
-    it is mostly matrix multiplications, and a third less on a GPU, which waits less for its next task.
+    Compiling takes half a minute on two cores (docs/experiments.md). The gains are guesses until they are measured: a
+    tenth on a processor, where a step is mostly matrix multiplications, a third on a GPU, which waits for its tasks.
     """
     return seconds * (0.1 if device == "cpu" else 0.3) > 30
