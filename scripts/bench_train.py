@@ -3,7 +3,7 @@
 python scripts/bench_train.py                     tokens/s: contenders in turn, medians of ratios within a round
 python scripts/bench_train.py --seconds 66        validation loss after so many seconds of training each, too
 
-Contenders are told apart in scripts/contenders.py; they need `pip install accelerate litgpt`. The first steps, which
+Who they are stands in scripts/contenders.py and scripts/peers.py. The first steps, which
 warm up or compile, are not timed in the paces; the seconds of a race hold everything.
 """
 
@@ -18,7 +18,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from contenders import CONTENDERS, DEVICE, NARROW, Model, Race
+from contenders import DEVICE, NARROW, OURS, Model, Race
+from peers import PEERS
 from sprig.config.building import quiet_lightning
 from sprig.data.loading import BatchLoader
 from sprig.data.preparation import prepare
@@ -27,6 +28,8 @@ from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
 from sprig.training.loss import token_losses
 from sprig.training.throughput import matmul_peak, training_flops
+
+CONTENDERS = OURS | PEERS
 
 
 def bits_per_byte(race: Race, logits_of: Model) -> float:

@@ -250,3 +250,27 @@ def test_a_run_by_the_clock_ends_when_its_learning_rate_has_fallen(tmp_path):
     run = trainer(tmp_path, Rates(), max_epochs=-1, max_time="00:00:00:02", check_val_every_n_epoch=10**6)
     run.fit(trained, data(rows_of(40)))
     assert max(rates) == 0.01 and rates[-1] < 0.0005 and len(rates) == run.global_step > 20
+
+
+def test_bad_steps_with_a_good_one_between_them_do_not_end_a_run(tmp_path):
+    poisons, trained = Poisons([*range(3, 12), *range(13, 20)]), module()
+    trainer(tmp_path, poisons, max_steps=25, max_epochs=-1).fit(trained, data(rows_of(20)))
+    assert trained.skipped_steps == 16 and trained.diverged is None and trained.global_step == 25
+
+
+def test_a_loss_that_is_no_number_is_left_out_of_the_mean(tmp_path):
+    trained, losses = module(), []
+
+    def lose(layer, inputs, output):
+        return output * math.nan if trained.training and trained.trainer.fit_loop.batch_idx == 2 else output
+
+    class Losses(L.Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            losses.append(pl_module.train_loss.item())
+
+    trained.transformer.model.norm.register_forward_hook(lose)
+    rows = rows_of(16)
+    run = trainer(tmp_path, Losses(), max_epochs=1)
+    run.fit(trained, RowsDataModule(rows, rows, 4, seed=0, trim=False))
+    assert math.isnan(losses[2]) and trained.skipped_steps == 1
+    assert run.callback_metrics["train/loss"] == pytest.approx(sum(losses[:2] + losses[3:]) / 3, rel=0.02)

@@ -1,0 +1,101 @@
+"""What one would use instead of Sprig, as contenders for scripts/bench_train.py.
+
+`trainer` is that of transformers with the same Qwen3 shape, as shipped; `trainer-best`, in bf16 and compiled; `litgpt`,
+its model in a plain float32 loop. They need `pip install accelerate` and `pip install --no-deps litgpt jsonargparse`:
+litgpt's own requirements admit no transformers of today.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from contenders import DEVICE, NARROW, Model, Race, step_with
+from sprig.data.loading import IGNORED
+from sprig.training.loss import token_losses
+
+PACES: dict[bool, float] = {}
+"""Tokens a second of the Trainer, by whether it was at its best: a race in seconds needs its steps foretold."""
+
+
+def trainer(race: Race, best: bool = False) -> Model:
+    """The Trainer of transformers; its learning rate falls over the steps that its pace in the last race promises."""
+    import transformers
+    from torch.utils.data import Dataset
+
+    class Packed(Dataset):  # type: ignore[type-arg]
+        rows = race.data.train_rows(0)
+
+        def __len__(self) -> int:
+            return len(self.rows)
+
+        def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+            read = self.rows.read(np.array([number]))
+            ids = torch.from_numpy(read.ids[0, :-1]).long()
+            padding = torch.from_numpy(read.documents[0, :-1] < 0)
+            return {"input_ids": ids, "labels": ids.masked_fill(padding, IGNORED)}
+
+    class Marks(transformers.TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            race.ends = [time.perf_counter()]
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            race.ends.append(time.perf_counter())
+            control.should_training_stop = race.over
+
+    transformers.set_seed(race.seed)
+    shape = race.shape
+    names = (
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "head_dim", "max_position_embeddings", "tie_word_embeddings",
+    )  # fmt: skip
+    model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**{name: getattr(shape, name) for name in names}))
+    steps = (
+        race.steps
+        if race.seconds is None
+        else int(race.seconds * PACES[best] / race.batch_size / shape.max_position_embeddings)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = transformers.TrainingArguments(
+            folder, per_device_train_batch_size=race.batch_size, max_steps=steps, learning_rate=1e-3,
+            save_strategy="no", report_to=[], disable_tqdm=True, logging_strategy="no", use_cpu=DEVICE == "cpu",
+            bf16=best and NARROW, torch_compile=best, dataloader_drop_last=True, seed=race.seed,
+        )  # fmt: skip
+        transformers.Trainer(model, arguments, train_dataset=Packed(), callbacks=[Marks()]).train()
+    if race.seconds is None:
+        PACES[best] = race.pace
+    return lambda ids: model(ids).logits
+
+
+def litgpt(race: Race) -> Model:
+    """LitGPT's model, its Qwen3 shape, AdamW, float32."""
+    from litgpt import GPT, Config
+
+    shape = race.shape
+    model = GPT(
+        Config(
+            block_size=shape.max_position_embeddings, padded_vocab_size=shape.vocab_size, vocab_size=shape.vocab_size,
+            n_layer=shape.num_hidden_layers, n_head=shape.num_attention_heads, n_embd=shape.hidden_size,
+            n_query_groups=shape.num_key_value_heads, head_size=shape.head_dim, rotary_percentage=1.0,
+            parallel_residual=False, bias=False, norm_class_name="RMSNorm", mlp_class_name="LLaMAMLP",
+            intermediate_size=shape.intermediate_size, norm_qk=True,
+        )
+    ).to(DEVICE)  # fmt: skip
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for batch in race.batches():
+        step_with(token_losses(model(batch.input_ids), batch.targets).sum() / batch.tokens, model, optimizer)
+    return model
+
+
+PEERS: dict[str, Callable[[Race], Model]] = {
+    "trainer": trainer,
+    "trainer-best": lambda race: trainer(race, best=True),
+    "litgpt": litgpt,
+}

@@ -1,0 +1,148 @@
+"""Stages 4 and 5: the model, the rows, the Trainer and its callbacks put together, and trained."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from sprig.checkpoint import states
+from sprig.config import building, resuming, stages
+from sprig.config.job import Job
+from sprig.config.resources import memory_explained
+from sprig.data.datamodule import RowsDataModule
+from sprig.evaluation.functions import score, write_functions
+from sprig.training.callbacks.checkpoints import Checkpoints
+from sprig.training.callbacks.compilation import Compilation
+from sprig.training.callbacks.held_out import HeldOutFunctions
+from sprig.training.callbacks.interruption import Interruption
+from sprig.training.callbacks.observing import Observing
+from sprig.training.callbacks.progress import Progress
+from sprig.training.callbacks.tracing import Tracing
+from sprig.training.module import LanguageModelling
+from sprig.training.precision import fast_bfloat16
+from sprig.training.throughput import Machine, matmul_peak, training_flops
+
+
+def fit(job: Job) -> None:
+    """Stages 4 and 5."""
+    settings, data = job.settings, job.data
+    job.module = LanguageModelling(
+        job.model,
+        settings.optim,
+        settings.metrics.names,
+        data.tokenizer.token_bytes,
+        processes=job.processes,
+        optimizer_dtype=torch.bfloat16 if fast_bfloat16(job.device) else torch.float32,
+    )
+    rows = RowsDataModule(
+        data.train_rows if settings.data.fim_rate else data.train_rows(0),
+        data.val,
+        settings.data.batch_size,
+        # The batch to be learnt by heart has to be the same one in each epoch.
+        seed=None if settings.trainer.overfit_batches else settings.seed,
+        trim=settings.data.layout == "padded" and not job.compile,
+        document_mask=settings.data.document_mask,
+        rank=job.processes.rank,
+        processes=job.processes.count,
+    )
+    dtype = torch.bfloat16 if "bf16" in job.precision else torch.float16 if "16" in job.precision else torch.float32
+    machine = Machine(
+        matmul_peak(job.device, dtype) * job.processes.count,
+        training_flops(settings.model, settings.data.seq_len),
+    )
+    callbacks = _callbacks(job, machine)
+    state: Path | None = None
+    last_step: int | None = None
+    if settings.resume:
+        with job.processes.first():
+            if not job.processes.rank:
+                state = resuming.state_to_go_on_from(job.checkpoints)
+        state = job.processes.share(state)
+        assert state is not None
+        last_step = states.step_of(state)
+        job.accepted = True
+    loggers = []
+    if not job.processes.rank:
+        loggers = building.build_loggers(settings.logger, job.directory, settings.name, asdict(settings), last_step)
+    trainer = building.build_trainer(
+        settings.trainer,
+        job.precision,
+        loggers,
+        callbacks,
+        job.directory,
+        reload_dataloaders_every_n_epochs=int(settings.data.fim_rate > 0),
+    )
+    ends = resuming.ends_explained(trainer, job.directory, job.stopped)
+    with ends, memory_explained(settings, job.precision):
+        trainer.fit(
+            job.module,
+            datamodule=rows,
+            ckpt_path=state,
+            weights_only=True,
+        )
+        if not trainer.global_step:
+            raise ValueError("Not one step was trained: see trainer.max_time and trainer.max_steps.")
+        if not job.trace.epochs or job.trace.epochs[-1].step < trainer.global_step:
+            trainer.validate(job.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
+    job.model = job.module.whole_transformer()
+    job.processes.leave()
+    if job.module.diverged:
+        raise ValueError(f"{job.module.diverged} What it was before is saved; lower optim.lr and start again.")
+    if job.processes.rank:
+        return
+    validating = job.tracing.validation_seconds
+    training = job.tracing.seconds - validating
+    job.report(stages.training_stage(data, job.model, job.trace.epochs, trainer.global_step, training))
+    if job.trace.epochs:
+        last = job.trace.epochs[-1]
+        job.report(stages.validation_stage(data, job.model, last.metrics, validating))
+
+
+def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
+    chosen, data = job.settings.callbacks, job.data
+    identity: dict[str, Any] = data.identity | {
+        "data.batch_size": job.settings.data.batch_size,
+        "seed": job.settings.seed,
+        "model": asdict(job.settings.model.shape),
+        "optim": asdict(job.settings.optim),
+        "callbacks.monitor": (chosen.monitor, chosen.mode),
+    }
+    job.checkpoints = Checkpoints(
+        job.directory / "checkpoints",
+        job.save,
+        states.state_path,
+        chosen.monitor,
+        chosen.mode,
+        identity,
+        job.processes,
+        every_minutes=chosen.save_every_minutes,
+        every_steps=chosen.save_every_steps,
+    )
+    job.tracing = Tracing(job.trace, job.directory / "trace.json")
+    callbacks: list[L.Callback] = [
+        job.tracing,
+        job.checkpoints,
+        Interruption(job.checkpoints, job.processes),
+        Compilation(job.compile, job.device, job.trace.training, job.processes),
+        Observing(job.trace.training, machine, job.device),
+    ]
+    if job.functions:
+        callbacks.insert(
+            0, HeldOutFunctions(lambda model: score(write_functions(model, data.tokenizer, job.functions)))
+        )
+    if chosen.progress:
+        callbacks.append(Progress(job.console, machine=machine))
+    if chosen.early_stopping_patience is not None:
+        callbacks.insert(  # first, so that what is saved after a validation has counted it
+            0,
+            L.pytorch.callbacks.EarlyStopping(
+                chosen.monitor,
+                mode=chosen.mode,
+                patience=chosen.early_stopping_patience,
+                verbose=False,
+                check_on_train_epoch_end=False,  # where a run goes on there, nothing is measured yet
+            ),
+        )
+    return callbacks
