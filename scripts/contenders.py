@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from sprig.data.datamodule import RowsDataModule
 from sprig.data.loading import Batch, BatchLoader
-from sprig.data.preparation import Prepared
+from sprig.data.prepared import Prepared
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
 from sprig.trace.records import Training
@@ -51,7 +51,7 @@ class Race:
 
     def batches(self) -> Iterator[Batch]:
         """Epoch after epoch until the end."""
-        loader = BatchLoader(self.data.train_rows(0), self.batch_size, seed=self.seed, trim=False)
+        loader = BatchLoader(self.data.train, self.batch_size, seed=self.seed, trim=False)
         self.ends = [time.perf_counter()]
         while True:
             for batch in loader:
@@ -96,7 +96,7 @@ def sprig(race: Race, compiled: bool = False) -> Model:
         model, OptimConfig(), ["loss"], race.data.tokenizer.token_bytes,
         optimizer_dtype=torch.bfloat16 if NARROW else torch.float32,
     )  # fmt: skip
-    rows = RowsDataModule(race.data.train_rows(0), race.data.val, race.batch_size, seed=race.seed, trim=False)
+    rows = RowsDataModule(race.data.train, race.data.val, race.batch_size, seed=race.seed, trim=False)
     compilation = Compilation(compiled, DEVICE, Training())
     limits: dict[str, Any] = (
         {"max_steps": race.steps} if race.seconds is None else {"max_time": {"seconds": race.seconds}}

@@ -31,7 +31,7 @@ def trainer(race: Race, best: bool = False) -> Model:
     from torch.utils.data import Dataset
 
     class Packed(Dataset):  # type: ignore[type-arg]
-        rows = race.data.train_rows(0)
+        rows = race.data.train.rows(0, 0)
 
         def __len__(self) -> int:
             return len(self.rows)

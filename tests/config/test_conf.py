@@ -9,6 +9,8 @@ import pytest
 from config.conftest import SMALL, composed
 from sprig.config.entry import CONF
 from sprig.config.training import train
+from sprig.data.preparation import prepare
+from sprig.data.sources import folder
 
 OPTIONS = sorted(
     f"{path.parent.relative_to(CONF)}={path.stem}"
@@ -45,6 +47,12 @@ def table(kind: str) -> Callable[[Path], list[str]]:
     return write
 
 
+def prepared(place: Path) -> list[str]:
+    """This project's code, prepared before."""
+    config = folder.Config(path=str(SPRIG), vocab_size=300, fim_rate=0.5, layout="packed", limit=60)
+    return [f"data.path={prepare(config, place / 'made').folder}"]
+
+
 OF_THE_USERS: dict[str, Callable[[Path], list[str]]] = {
     "data=folder": lambda _: [f"data.path={SPRIG}"],
     "data=git": repository,
@@ -54,6 +62,7 @@ OF_THE_USERS: dict[str, Callable[[Path], list[str]]] = {
     "data=mixture": lambda _: [
         f"data.parts=[{{source: folder, path: {SPRIG}}}, {{source: packages, include: [rich]}}]"
     ],
+    "data=prepared": prepared,
     "data=packages": lambda _: ["data.include=[rich,omegaconf,packaging,idna,pluggy]"],
 }
 WITHOUT_SNIPPETS = [override for override in SMALL if not override.startswith("data.count")]
@@ -66,6 +75,9 @@ def test_every_conf_file_composes_and_trains_a_step(option, settings, tmp_path, 
     if option == "experiment=five_minutes" or (option.startswith("data=") and option != "data=snippets"):
         base = WITHOUT_SNIPPETS
         overrides += ["data.seq_len=64", "data.limit=200"]
+    if option == "data=prepared":  # what shaped the data cannot be set any more
+        base = [override for override in base if not override.startswith("data.vocab_size")]
+        overrides.remove("data.limit=200")
     if option.startswith("data/filters="):
         base = WITHOUT_SNIPPETS
         overrides += ["data=folder", f"data.path={SPRIG}"]

@@ -88,7 +88,8 @@ from bad_input import (
 
 from sprig.data.collection import collect
 from sprig.data.config import DataConfig
-from sprig.data.preparation import Prepared, prepare
+from sprig.data.preparation import prepare
+from sprig.data.prepared import Prepared
 from sprig.data.rows_of_tables import TableConfig
 from sprig.data.sources import folder, hub, jsonl, packages
 from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, SPECIAL_TOKENS
@@ -163,7 +164,7 @@ def broken(name: str, bad: bytes, reason: str, **settings: Any) -> Row:
 
 def no_special_token_in(prepared: Prepared) -> bool:
     """Whether text that looks like special tokens became ordinary ones, which can be read back."""
-    tokenizer, corpus = prepared.tokenizer, prepared.train_corpus
+    tokenizer, corpus = prepared.tokenizer, prepared.train.rows(0, 0).corpus
     ids = tokenizer.encode(MARKED)
     special = {*SPECIAL_TOKENS, *FILL_IN_THE_MIDDLE, *REPOSITORY}
     ends = int((corpus.ids == tokenizer.end_of_text).sum())

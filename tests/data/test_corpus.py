@@ -103,7 +103,7 @@ def parts(ids: list[int]) -> tuple[str, str, str]:
 
 def test_a_turned_document_has_all_of_its_text_in_one_of_two_orders():
     corpus = encode(documents(TEXTS * 20, header=1), MIDDLE)
-    turned = fill_in_the_middle(corpus, MIDDLE, 1.0, seed=0, epoch=0)
+    turned = fill_in_the_middle(corpus, MIDDLE, 1.0, [0, 0])
     suffix_first = 0
     for place, text in enumerate(TEXTS * 20):
         prefix, middle, suffix = parts(turned.ids[turned.starts[place] : turned.starts[place + 1]].tolist())
@@ -115,14 +115,14 @@ def test_a_turned_document_has_all_of_its_text_in_one_of_two_orders():
 
 def test_cuts_fall_inside_of_words():
     corpus = encode(documents(["abcdefgh"] * 200), MIDDLE)
-    turned = fill_in_the_middle(corpus, MIDDLE, 1.0, seed=0, epoch=0)
+    turned = fill_in_the_middle(corpus, MIDDLE, 1.0, [0, 0])
     seen = {parts(turned.ids[a:b].tolist()) for a, b in zip(turned.starts[:-1], turned.starts[1:], strict=True)}
     assert {len(prefix) for prefix, _, _ in seen} == set(range(9))
 
 
 def test_the_rate_is_kept_and_the_others_are_untouched():
     corpus = encode(documents(TEXTS * 200), MIDDLE)
-    turned = fill_in_the_middle(corpus, MIDDLE, 0.3, seed=0, epoch=4)
+    turned = fill_in_the_middle(corpus, MIDDLE, 0.3, [0, 4])
     prefix = MIDDLE.special_id("<fim_prefix>")
     which = turned.ids[turned.starts[:-1]] == prefix
     assert 0.25 < which.mean() < 0.35
@@ -134,7 +134,7 @@ def test_the_rate_is_kept_and_the_others_are_untouched():
 
 def test_a_rate_of_nothing_changes_nothing():
     corpus = encode(documents(TEXTS), MIDDLE)
-    same = fill_in_the_middle(corpus, MIDDLE, 0.0, seed=0, epoch=0)
+    same = fill_in_the_middle(corpus, MIDDLE, 0.0, [0, 0])
     assert np.array_equal(same.ids, corpus.ids) and np.array_equal(same.starts, corpus.starts)
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sprig.data.corpus import Corpus
 from sprig.data.loading import IGNORED, BatchLoader
 from sprig.data.packing import Rows, pack
+from sprig.data.shards import Shards
 
 lengths = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
@@ -110,11 +111,9 @@ def test_a_loader_left_early_begins_anew():
 
 
 def test_rows_may_differ_from_epoch_to_epoch_and_so_may_their_number():
-    def rows(epoch: int) -> Rows:
-        return rows_of([3 + epoch] * (4 + 2 * epoch))
-
     def loader() -> BatchLoader:
-        return BatchLoader(rows, 2, seed=0, trim=False)
+        shards = Shards(lambda epoch, _: rows_of([3 + epoch] * (4 + 2 * epoch)), [4])
+        return BatchLoader(shards, 2, seed=0, trim=False)
 
     whole = loader()
     sizes = []
@@ -124,7 +123,7 @@ def test_rows_may_differ_from_epoch_to_epoch_and_so_may_their_number():
         assert len(sizes[-1]) == announced
     assert sizes == [[6] * 2, [8] * 3, [10] * 4]
     resumed = loader()
-    resumed.load_state_dict({"epoch": 1, "handed_out": 2})
+    resumed.load_state_dict({"epoch": 1, "handed_out": 2, "shard": 0, "within": 2})
     assert len(resumed) == 3 and [batch.tokens for batch in resumed] == [8]
     assert [batch.tokens for batch in resumed] == [10] * 4
 

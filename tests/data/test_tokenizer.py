@@ -75,13 +75,11 @@ def test_a_vocabulary_below_the_bytes_is_refused():
         CodeTokenizer.train(CORPUS, SMALLEST_VOCABULARY - 1)
 
 
-def test_a_vocabulary_that_the_data_cannot_fill_is_refused_with_the_size_that_it_can():
-    with pytest.raises(
-        ValueError, match=r"vocab_size=5000 is more than the training split supports.*vocab_size=(\d+)"
-    ) as error:
-        CodeTokenizer.train(CORPUS[:20], 5000)
-    supported = int(str(error.value).split("data.vocab_size=")[2].split()[0])
-    assert CodeTokenizer.train(CORPUS[:20], supported).vocab_size == supported
+def test_a_vocabulary_ends_where_no_pair_is_left_that_occurs_twice():
+    most = CodeTokenizer.train(CORPUS[:20], 5000)
+    assert SMALLEST_VOCABULARY < most.vocab_size < 5000
+    assert CodeTokenizer.train(CORPUS[:20], most.vocab_size).vocab_size == most.vocab_size
+    assert CodeTokenizer.train(CORPUS[:20], most.vocab_size - 1).vocab_size == most.vocab_size - 1
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"model": 1}'])

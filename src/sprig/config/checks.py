@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 
 from sprig.config.schema import TrainConfig
+from sprig.config.vocabulary import AUTO
 from sprig.data import sources
 from sprig.data.cleaning import licenses
 from sprig.data.cleaning.filters import all_filters
@@ -84,6 +85,8 @@ def check_monitor(settings: TrainConfig, *, functions: bool, headers: bool) -> N
 def check_data(data: DataConfig) -> None:
     """Raise ValueError for settings of the data that are out of their range."""
     sources.load(data.source)
+    if type(data.vocab_size) is not int and data.vocab_size != AUTO:
+        raise ValueError(f"data.vocab_size={data.vocab_size!r:.80} must be a number of tokens, or auto.")
     if data.seq_len < 1:
         raise ValueError(f"data.seq_len={data.seq_len} must be at least 1.")
     if data.batch_size < 1:

@@ -10,6 +10,7 @@ from sprig.config import building
 from sprig.config.checks import check_data
 from sprig.config.run_directory import new_trace
 from sprig.config.schema import EvaluateConfig
+from sprig.config.vocabulary import AUTO
 from sprig.data import sources
 from sprig.data.collection import collect
 from sprig.data.config import DataConfig, from_plain
@@ -18,7 +19,8 @@ from sprig.data.deduplication import text_key
 from sprig.data.documents import Document
 from sprig.data.loading import BatchLoader
 from sprig.data.packing import pack
-from sprig.data.preparation import Prepared, prepare
+from sprig.data.preparation import prepare
+from sprig.data.prepared import Prepared
 from sprig.evaluation.functions import score, with_headers, write_functions
 from sprig.trace import terminal
 from sprig.trace.console import open_console
@@ -75,6 +77,8 @@ def own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
         raise ValueError(f"{loaded.directory}/sprig.json does not say what the model was trained on.")
     data = from_plain(sources.load(str(plain.get("source"))).Config, plain)
     check_data(data)
+    if data.vocab_size == AUTO:
+        raise ValueError(f"{loaded.directory}/sprig.json: data.vocab_size=auto is no vocabulary of a trained model.")
     if data.seq_len > loaded.transformer.config.max_position_embeddings:
         raise ValueError(f"{loaded.directory}: data.seq_len={data.seq_len} is longer than the model's context.")
     return data
@@ -121,6 +125,8 @@ def _documents(
     try:
         train = own_split(loaded, trained_on, cache_dir).train_documents
     except ValueError:
+        train = None
+    if train is None:
         return documents, unchecked + "it is not at hand as it was"
     known = {text_key(document.text) for document in train}
     unseen = [document for document in documents if text_key(document.text) not in known]

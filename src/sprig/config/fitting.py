@@ -37,7 +37,7 @@ def fit(job: Job) -> None:
         optimizer_dtype=torch.bfloat16 if fast_bfloat16(job.device) else torch.float32,
     )
     rows = RowsDataModule(
-        data.train_rows if settings.data.fim_rate else data.train_rows(0),
+        data.train,
         data.val,
         settings.data.batch_size,
         # The batch to be learnt by heart has to be the same one in each epoch.

@@ -14,7 +14,7 @@ from sprig.config.checks import check_output
 from sprig.config.run_directory import claimed, keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
 from sprig.data.documents import Document
-from sprig.data.preparation import Prepared
+from sprig.data.prepared import Prepared
 from sprig.model.transformer import Transformer
 from sprig.trace import terminal
 from sprig.trace.console import open_console

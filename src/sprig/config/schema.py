@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from sprig.config import vocabulary
 from sprig.data import sources
 from sprig.data.config import DataConfig
 from sprig.generation.config import SamplingConfig
@@ -101,6 +102,8 @@ class PrepareConfig:
 
     name: str = MISSING
     data: DataConfig = MISSING
+    model: ModelSettings = MISSING
+    """The model to prepare for: data.vocab_size=auto goes by its size, model.init_from has a tokenizer of its own."""
     output_dir: str = "outputs"
     cache_dir: str = "${output_dir}/cache"
     debug: DebugConfig = field(default_factory=DebugConfig)
@@ -132,7 +135,8 @@ SCHEMAS: dict[str, type] = {
 
 
 def register() -> None:
-    """Make the schemas known to Hydra, under names that no file in conf/ has."""
+    """Make the schemas known to Hydra, under names that no file in conf/ has, and what those files compute."""
+    vocabulary.register()
     store = ConfigStore.instance()
     # For each group that it lists, Hydra copies its repository, and with it every schema: half of the time of --help.
     vars(store)["__deepcopy__"] = lambda _: store

@@ -9,7 +9,7 @@ import torch
 from sprig.data.corpus import encode
 from sprig.data.documents import Document
 from sprig.data.packing import Rows, pack
-from sprig.data.preparation import Prepared
+from sprig.data.prepared import Prepared
 from sprig.generation.config import SamplingConfig
 from sprig.generation.generator import Generator
 from sprig.model.transformer import Transformer
@@ -76,9 +76,12 @@ def generation_stage(
     return stage, results
 
 
-def seen_in_training(data: Prepared, prompt: str) -> bool:
-    """Whether a training document starts with the prompt: then its completion shows memory, not generalisation."""
-    return any(document.text.startswith(prompt) for document in data.train_documents)
+def known_to_training(data: Prepared, prompt: str) -> str:
+    """What a prompt was to the model: where a training document starts with it, what becomes of it shows memory."""
+    if data.train_documents is None:
+        return "not looked up"  # the text is far away
+    seen = any(document.text.startswith(prompt) for document in data.train_documents)
+    return "seen in training" if seen else "held out"
 
 
 def _beginning(sample: Document, data: Prepared) -> str:

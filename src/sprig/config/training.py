@@ -2,7 +2,7 @@
 
 import shlex
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import lightning as L
@@ -16,6 +16,7 @@ from sprig.config.fitting import fit
 from sprig.config.job import Job
 from sprig.config.resources import check_space, memory_explained
 from sprig.config.schema import TrainConfig
+from sprig.config.vocabulary import settled
 from sprig.data.preparation import prepare
 from sprig.evaluation.functions import with_headers
 from sprig.generation.config import SamplingConfig
@@ -31,6 +32,7 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
     start = start_of(settings, directory)
     if start is not None:
         settings = settings_from(start, settings)
+    settings = replace(settings, data=settled(settings.data, settings.model))
     check_train(settings)
     launching.follow_launcher()
     failed = True
@@ -76,6 +78,8 @@ def _prepare(job: Job) -> None:
     for stage in job.data.stages:
         job.report(stage)
     L.seed_everything(job.settings.seed, verbose=False)
+    if job.start is None:  # as many tokens as there are, where the text had pairs for no more
+        job.settings.model = replace(job.settings.model, vocab_size=job.data.tokenizer.vocab_size)
     shape = job.settings.model.shape
     with memory_explained(job.settings, job.precision):
         job.model = Transformer(shape) if job.start is None else job.start.transformer
@@ -99,8 +103,7 @@ def _generate(job: Job) -> None:
     )
     job.report(stage)
     for result in job.trace.generation:
-        seen = stages.seen_in_training(job.data, result.prompt)
-        job.console.print(terminal.draw_completion(result, "seen in training" if seen else "held out"))
+        job.console.print(terminal.draw_completion(result, stages.known_to_training(job.data, result.prompt)))
 
 
 def _finish(job: Job) -> None:

@@ -17,9 +17,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from sprig.data.config import DataConfig
+from sprig.data.config import ROW_SETTINGS, DataConfig
 
-_NO_SHAPE = ("seq_len", "layout", "batch_size", "document_mask")  # settings of rows, which are made anew each time
 _MANIFEST = "manifest.json"
 _READ_IN_NO_TIME = 4 << 20  # bytes
 
@@ -29,7 +28,7 @@ def name_of(config: DataConfig, state: Iterable[str], tokenizer: str | None = No
 
     tokenizer is the fingerprint of one that is given; None: it is learnt from the data.
     """
-    settings = {name: value for name, value in asdict(config).items() if name not in _NO_SHAPE}
+    settings = {name: value for name, value in asdict(config).items() if name not in ROW_SETTINGS}
     settings["fim_rate"] = config.fim_rate > 0  # whether there are tokens for it
     settings["tokenizer"] = tokenizer
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -48,20 +47,21 @@ def entry(cache: Path, name: str, make: Callable[[Path], None]) -> tuple[Path, b
     ValueError, in two lines, where the disk is full or nothing can be written.
     """
     folder = cache / name
-    if _whole(folder):
+    if is_whole(folder):
         return folder, True
     work = None
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(cache)
-        if os.path.lexists(folder) and not _whole(folder):  # damaged; it may also just have come, from another process
+        # Damaged; it may also just have come, from another process.
+        if os.path.lexists(folder) and not is_whole(folder):
             _remove(folder)
         work = Path(tempfile.mkdtemp(prefix=f".{socket.gethostname()}~{os.getpid()}~", dir=cache))
         make(work)
-        (work / _MANIFEST).write_text(json.dumps({path.name: _seal(path) for path in work.iterdir()}), encoding="utf-8")
+        (work / _MANIFEST).write_text(json.dumps({path.name: seal(path) for path in work.iterdir()}), encoding="utf-8")
         with suppress(OSError):  # another process was first: what it has made is the same
             work.rename(folder)
-        if not _whole(folder):
+        if not is_whole(folder):
             raise ValueError(f"{folder} changes while it is used: name another place, cache_dir=...")
     except OSError as error:
         # numpy says in words that a file could not be written in full, and leaves the number out.
@@ -81,17 +81,17 @@ def entry(cache: Path, name: str, make: Callable[[Path], None]) -> tuple[Path, b
     return folder, False
 
 
-def _seal(path: Path) -> list[int | str]:
+def seal(path: Path) -> list[int | str]:
     """What a file is known by: its size, and the digest of one that is read in no time."""
     size = path.stat().st_size
     return [size, hashlib.sha256(path.read_bytes()).hexdigest() if size < _READ_IN_NO_TIME else ""]
 
 
-def _whole(folder: Path) -> bool:
+def is_whole(folder: Path) -> bool:
     """Whether every file is there as it was written."""
     try:
         seals = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        return bool(seals) and all(_seal(folder / name) == seal for name, seal in seals.items())
+        return bool(seals) and all(seal(folder / name) == known for name, known in seals.items())
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):  # whatever stands in its place
         return False
 

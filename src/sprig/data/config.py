@@ -5,6 +5,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from sprig.data.documents import printable
 
+ROW_SETTINGS = ("seq_len", "layout", "batch_size", "document_mask")
+"""Settings that say how prepared data is laid out in rows, which is done anew each time."""
+
 
 @dataclass
 class DataConfig:
@@ -32,8 +35,9 @@ class DataConfig:
     """At most so many documents are kept, drawn by the seed; null keeps all."""
     val_fraction: float = 0.2
     """The part of the documents held out for validation, in (0, 1)."""
-    vocab_size: int = 1024
-    """Tokens in the vocabulary: 256 bytes, the special tokens, and merges learnt from the training split."""
+    vocab_size: Any = 1024
+    """At most so many tokens in the vocabulary: 256 bytes, the special tokens, and merges learnt from the training side
+    while it has pairs that occur twice. Or auto: as many as suit the model, a number before any data is read."""
     seq_len: int = 50
     """Positions in a row."""
     layout: str = "padded"

@@ -57,6 +57,11 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.headers)
 
+    def part(self, first: int, last: int) -> "Corpus":
+        """The documents from first on and before last; their ids are read now where they stand in an object store."""
+        starts = self.starts[first : last + 1]
+        return Corpus(self.ids[starts[0] : starts[-1]], starts - starts[0], self.headers[first:last], self.opening)
+
     def save(self, directory: Path, name: str) -> None:
         """Write the arrays to directory/<name>.*.npy."""
         for part in ("ids", "starts", "headers"):

@@ -1,6 +1,5 @@
 """The prepared rows as Lightning asks for them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -8,6 +7,7 @@ import torch
 
 from sprig.data.loading import Batch, BatchLoader
 from sprig.data.packing import Rows
+from sprig.data.shards import Shards
 
 
 class RowsDataModule(L.LightningDataModule):
@@ -15,7 +15,7 @@ class RowsDataModule(L.LightningDataModule):
 
     def __init__(
         self,
-        train: Rows | Callable[[int], Rows],
+        train: Rows | Shards,
         val: Rows,
         batch_size: int,
         *,

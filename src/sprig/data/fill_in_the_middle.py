@@ -4,20 +4,22 @@ Where it stands: between a training corpus and its rows, anew in each epoch, so 
 time. Validation is never turned: its figures are those of code read from left to right.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sprig.data.corpus import Corpus
 from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, CodeTokenizer
 
 
-def fill_in_the_middle(corpus: Corpus, tokenizer: CodeTokenizer, rate: float, seed: int, epoch: int) -> Corpus:
+def fill_in_the_middle(corpus: Corpus, tokenizer: CodeTokenizer, rate: float, seed: Sequence[int]) -> Corpus:
     """The corpus with a part `rate` of its documents cut in three at two characters, each cut equally likely.
 
     Half of them become <fim_prefix> prefix <fim_suffix> suffix <fim_middle> middle (PSM), half of them
     <fim_prefix> <fim_suffix> suffix <fim_middle> prefix middle (SPM, as StarCoder has it). Cutting at characters and
-    not at tokens is what lets the model complete half a word. The draw depends on seed, epoch and corpus alone.
+    not at tokens is what lets the model complete half a word. The draw depends on seed and corpus alone.
     """
-    rng = np.random.default_rng([seed, epoch, 1])
+    rng = np.random.default_rng(list(seed))
     turned = np.flatnonzero(rng.random(len(corpus)) < rate)
     prefix_id, middle_id, suffix_id = map(tokenizer.special_id, FILL_IN_THE_MIDDLE)
     texts = []

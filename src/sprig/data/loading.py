@@ -4,9 +4,9 @@ Several processes deal each batch's rows out among themselves: every row goes to
 same number of batches. Where the iteration stands is the same in all of them, and does not depend on their number.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sprig.data.packing import Rows
+from sprig.data.shards import Shards
 
 IGNORED = -100  # a target that counts nowhere: PyTorch's own default for cross-entropy
 _POOL = 32  # batches whose rows are sorted by length together
@@ -49,6 +50,20 @@ class Batch:
         )
 
 
+class _Place(NamedTuple):
+    """How far a pass has come."""
+
+    handed_out: int
+    """Batches of all shards."""
+    shard: int
+    """How many shards are behind it."""
+    within: int
+    """Batches of the one that is read."""
+
+
+_START = _Place(0, 0, 0)
+
+
 class BatchLoader:
     """Iterates over an epoch's batches; the last one is filled up with rows that count nowhere.
 
@@ -58,7 +73,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        rows: Rows | Callable[[int], Rows],
+        rows: Rows | Shards,
         batch_size: int,
         *,
         seed: int | None,
@@ -67,7 +82,7 @@ class BatchLoader:
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        """rows are the same in every epoch, or made for each of them. With seed None they come in their own order.
+        """With seed None rows come in their own order; else shards are shuffled, and the rows of each of them.
 
         batch_size is that of all processes together; this one, of number rank, has every processes-th row of a batch.
         """
@@ -75,47 +90,53 @@ class BatchLoader:
         self.rank, self.processes = rank, processes
         self.epoch = -1
         """The number of the pass over the rows that is going on; each iteration begins the next one."""
-        self._rows_of = rows if callable(rows) else lambda _: rows
-        self._made: tuple[int, Rows] | None = None
-        self._handed_out = 0
-        self._first = 0
+        self.shards = rows if isinstance(rows, Shards) else Shards(lambda *_: rows, [len(rows)])
+        self._place = _START
+        self._next = _START
         self._over = True
 
-    @property
-    def rows(self) -> Rows:
-        """Those of the pass that is going on, or of the one to come."""
-        epoch = self.epoch + self._over
-        if self._made is None or self._made[0] != epoch:
-            self._made = (epoch, self._rows_of(epoch))
-        return self._made[1]
-
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        """Batches of the pass that is going on, or of the one to come."""
+        return sum(-(-count // self.batch_size) for count in self.shards.counts(self.epoch + self._over))
 
     def __iter__(self) -> Iterator[Batch]:
         self.epoch, self._over = self.epoch + 1, False
-        self._handed_out, self._first = self._first, 0
-        lengths = self.rows.lengths
-        for numbers in self._order(lengths)[self._handed_out :]:
-            self._handed_out += 1
-            yield self._batch(numbers[self.rank :: self.processes], int(lengths[numbers].sum()))
+        self._place, self._next = self._next, _START
+        announced, shards = len(self), self._order_of_shards()
+        for ordinal in range(self._place.shard, len(shards)):
+            rows = self.shards.rows(self.epoch, shards[ordinal])
+            if ordinal + 1 < len(shards):
+                self.shards.make_ahead(self.epoch, shards[ordinal + 1])
+            lengths = rows.lengths
+            within = self._place.within if ordinal == self._place.shard else 0
+            for numbers in self._order(lengths, shards[ordinal])[within : within + announced - self._place.handed_out]:
+                within += 1
+                self._place = _Place(self._place.handed_out + 1, ordinal, within)
+                yield self._batch(rows, numbers[self.rank :: self.processes], int(lengths[numbers].sum()))
         self._over = True
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration stands."""
-        return {"epoch": self.epoch, "handed_out": self._handed_out}
+        return {"epoch": self.epoch, **self._place._asdict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Make the next iteration go on where state was taken, or begin the next pass if that one was over."""
         self.epoch, self._over = state["epoch"] - 1, True
-        over = state["handed_out"] >= len(self)
-        self.epoch = state["epoch"] if over else state["epoch"] - 1
-        self._first = 0 if over else state["handed_out"]
+        self._next = _Place(*(state[name] for name in _Place._fields))
+        if self._next.handed_out >= len(self):
+            self.epoch, self._next = state["epoch"], _START
 
-    def _order(self, lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Row numbers of each batch of this epoch."""
-        rng = None if self.seed is None else np.random.default_rng([self.seed, self.epoch])
-        numbers = np.arange(len(self.rows)) if rng is None else rng.permutation(len(self.rows))
+    def _order_of_shards(self) -> list[int]:
+        count = len(self.shards)
+        if self.seed is None:
+            return list(range(count))
+        order: list[int] = np.random.default_rng([self.seed, self.epoch, 0, 1]).permutation(count).tolist()
+        return order
+
+    def _order(self, lengths: NDArray[np.int64], shard: int) -> list[NDArray[np.int64]]:
+        """Row numbers of each batch of a shard's rows in this epoch."""
+        rng = None if self.seed is None else np.random.default_rng([self.seed, self.epoch, shard])
+        numbers = np.arange(len(lengths)) if rng is None else rng.permutation(len(lengths))
         if not self.trim:
             return self._cut(numbers)
         batches = []
@@ -126,10 +147,10 @@ class BatchLoader:
     def _cut(self, numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         return np.array_split(numbers, range(self.batch_size, len(numbers), self.batch_size))
 
-    def _batch(self, numbers: NDArray[np.int64], all_tokens: int) -> Batch:
-        read = self.rows.read(numbers)
+    def _batch(self, rows: Rows, numbers: NDArray[np.int64], all_tokens: int) -> Batch:
+        read = rows.read(numbers)
         tokens = read.documents[:, 1:] >= 0
-        width = int(tokens.sum(1).max(initial=1)) if self.trim else self.rows.seq_len
+        width = int(tokens.sum(1).max(initial=1)) if self.trim else rows.seq_len
         most = -(-self.batch_size // self.processes)
         missing = ((0, most - len(numbers)), (0, 0))  # rows that only fill up
         ids = np.pad(read.ids[:, : width + 1], missing)
@@ -140,6 +161,6 @@ class BatchLoader:
             torch.from_numpy(np.pad(read.body[:, 1 : width + 1], missing)),
             tokens=int(tokens.sum()),
             all_tokens=all_tokens,
-            positions=len(numbers) * self.rows.seq_len,
+            positions=len(numbers) * rows.seq_len,
             documents=torch.from_numpy(documents) if self.document_mask else None,
         )

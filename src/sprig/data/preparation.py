@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -18,52 +18,22 @@ from numpy.typing import NDArray
 from sprig.data import cache, sources
 from sprig.data.collection import collect
 from sprig.data.config import DataConfig
-from sprig.data.corpus import Corpus, encode_to
-from sprig.data.documents import Document
-from sprig.data.fill_in_the_middle import fill_in_the_middle
-from sprig.data.packing import Rows, pack
+from sprig.data.corpus import encode_to
+from sprig.data.packing import pack
+from sprig.data.prepared import Prepared, sample_to_follow
+from sprig.data.prepared_folder import PreparedFolder
+from sprig.data.shards import shards_of
+from sprig.data.sources import prepared
 from sprig.data.split import split
-from sprig.data.store import Documents
+from sprig.data.stages import stages_of
+from sprig.data.store import Documents, StoreWriter
 from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, CodeTokenizer
-from sprig.trace.records import Funnel, Stage
+from sprig.trace.records import Funnel
+
+SIDES = ("train", "val")
 
 LEARNT_FROM = 32_000_000
 """Characters of the training side that the vocabulary is learnt from: more changes it little and takes memory."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that training, validation and the trace need of the data."""
-
-    config: DataConfig
-    tokenizer: CodeTokenizer
-    train_corpus: Corpus
-    val: Rows
-    train_documents: Documents
-    val_documents: Documents
-    fingerprints: dict[str, str]
-    """SHA-256 of each side's documents: equal only where the same texts stand on the same side."""
-    sample: Document
-    """A held-out document, followed through all stages of the trace."""
-    funnel: Funnel
-    stages: list[Stage]
-    """The first three stages of the trace."""
-
-    def train_rows(self, epoch: int) -> Rows:
-        """The training rows of an epoch: the same in each, unless documents are turned for filling in the middle."""
-        config, corpus = self.config, self.train_corpus
-        if config.fim_rate:
-            corpus = fill_in_the_middle(corpus, self.tokenizer, config.fim_rate, config.seed, epoch)
-        return pack(corpus, config.seq_len, config.layout)
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """What has to be the same for a run to go on with these rows where it stopped."""
-        config = self.config
-        shape = (
-            f"{config.layout} rows of {config.seq_len}, fim_rate {config.fim_rate}, {self.train_corpus.tokens} tokens"
-        )
-        return {**self.fingerprints, "tokenizer": self.tokenizer.fingerprint, "rows": shape}
 
 
 def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = None) -> Prepared:
@@ -74,38 +44,49 @@ def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = N
     start = time.perf_counter()
     if given is not None:
         _check_special(config, given)
-    state = sources.load(config.source).state(config)
-    name = cache.name_of(config, state, None if given is None else given.fingerprint)
-    folder, was_there = cache.entry(cache_dir, name, partial(_make, config, given))
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    tokenizer = CodeTokenizer.load(folder / "tokenizer.json")
-    store = folder / "documents.jsonl"
-    train_documents, val_documents = (Documents(store, np.load(folder / f"{side}.npy")) for side in ("train", "val"))
-    train_corpus, val_corpus = (Corpus.load(folder, side, tokenizer.opening) for side in ("train", "val"))
+    if isinstance(config, prepared.Config):
+        config.check()
+        at, was_there = PreparedFolder.at(config.path, cache_dir), True
+    else:
+        state = sources.load(config.source).state(config)
+        name = cache.name_of(config, state, None if given is None else given.fingerprint)
+        folder, was_there = cache.entry(cache_dir, name, partial(_make, config, given))
+        at = PreparedFolder.here(folder)
+    facts = json.loads((at.folder / "facts.json").read_text(encoding="utf-8"))
+    tokenizer = CodeTokenizer.load(at.folder / "tokenizer.json")
+    if given is None:
+        _check_special(config, tokenizer)
+    elif given.fingerprint != tokenizer.fingerprint:
+        raise ValueError(f"data.path={at.folder} was cut into tokens by another tokenizer than that of the model.")
+    train, val = (at.corpus(side, tokenizer) for side in SIDES)
+    val_documents = at.val_documents()
     loaded = time.perf_counter()
-    prepared = Prepared(
+    ready = Prepared(
         config,
         tokenizer,
-        train_corpus,
-        pack(val_corpus, config.seq_len, config.layout),
-        train_documents,
+        shards_of(train, tokenizer, config),
+        train.tokens,
+        pack(val, config.seq_len, config.layout),
+        at.train_documents(),
         val_documents,
         facts["fingerprints"],
-        _sample_to_follow(val_documents, tokenizer, config.seq_len),
+        sample_to_follow(val_documents, tokenizer, config.seq_len),
         Funnel(**facts["funnel"]),
-        [],
+        at.folder,
     )
-    train = prepared.train_rows(0)
-    if len(train) < config.batch_size:
+    rows = sum(ready.train.counts(0))
+    if rows < config.batch_size:
         raise ValueError(
-            f"{len(train)} training rows are fewer than one batch of {config.batch_size}. "
-            f"Set data.batch_size={len(train)} or less, or give more data."
+            f"{rows} training rows are fewer than one batch of {config.batch_size}. "
+            f"Set data.batch_size={rows} or less, or give more data."
         )
-    prepared.funnel.padding = train.padding
-    prepared.funnel.from_cache = was_there
+    tokens = ready.train.rows(0, 0).tokens if len(ready.train) == 1 else ready.train_tokens
+    ready.funnel.padding = 1 - tokens / (rows * config.seq_len)
+    ready.funnel.from_cache = was_there
     seconds = facts["seconds"] if not was_there else {"collect": loaded - start, "learn": 0.0}
-    prepared.stages.extend(_stages(prepared, train, given is None, seconds, time.perf_counter() - loaded))
-    return prepared
+    seconds["pack"] = time.perf_counter() - loaded
+    ready.stages.extend(stages_of(ready, given is None, seconds))
+    return ready
 
 
 def _check_special(config: DataConfig, tokenizer: CodeTokenizer) -> None:
@@ -127,19 +108,20 @@ def _make(config: DataConfig, given: CodeTokenizer | None, directory: Path) -> N
     collection = collect(config, directory)
     train, val = split(collection.groups, config.val_fraction, config.seed)
     collected = time.perf_counter()
-    for side, places in (("train", train), ("val", val)):
-        np.save(directory / f"{side}.npy", collection.documents.numbers[places])
-    store = directory / "documents.jsonl"
-    documents = {side: Documents(store, np.load(directory / f"{side}.npy")) for side in ("train", "val")}
+    np.save(directory / "train.npy", collection.documents.numbers[train])
+    documents = {side: collection.documents.at(places) for side, places in (("train", train), ("val", val))}
+    # Apart: it is at hand where the training side's is far away.
+    with StoreWriter(directory / "val.documents.jsonl") as store:
+        for document in documents["val"]:
+            store.append(document)
     tokenizer = given or _learn(config, documents["train"])
     tokenizer.save(directory)
     if config.repositories:  # one after the other, each file where its source gave it
         for side, places in (("train", train), ("val", val)):
             order = sorted(places, key=lambda place: (collection.groups[place], place))
-            documents[side] = Documents(store, collection.documents.numbers[order])
+            documents[side] = collection.documents.at(order)
     corpora = [
-        encode_to(directory, side, documents[side], tokenizer, repositories=config.repositories)
-        for side in ("train", "val")
+        encode_to(directory, side, documents[side], tokenizer, repositories=config.repositories) for side in SIDES
     ]
     funnel = collection.funnel
     funnel.tokens = sum(corpus.tokens for corpus in corpora)
@@ -183,61 +165,3 @@ def _histogram(lengths: NDArray[np.int64]) -> dict[str, int]:
         f"{2 ** (power - 1) + 1 if power else 1}-{2**power}": int((powers == power).sum())
         for power in range(int(powers.min()), int(powers.max()) + 1)
     }
-
-
-def _sample_to_follow(documents: Documents, tokenizer: CodeTokenizer, seq_len: int) -> Document:
-    """The first document that fits one row, so that each stage can show the whole of it."""
-    fitting = (document for document in documents if len(tokenizer.encode(document.text)) < seq_len)
-    return next(fitting, documents[0])
-
-
-def _stages(prepared: Prepared, train: Rows, learnt: bool, seconds: dict[str, float], packing: float) -> list[Stage]:
-    """What the trace shows of the data."""
-    config, tokenizer, funnel, sample = prepared.config, prepared.tokenizer, prepared.funnel, prepared.sample
-    ids = tokenizer.encode(sample.text)
-    total = f"{funnel.kept_documents:,} documents"
-    vocabulary = (
-        f"learn {tokenizer.vocab_size:,} tokens from the training side"
-        if learnt
-        else f"take the {tokenizer.vocab_size:,} tokens of the given tokenizer"
-    )
-    again = ", taken from the cache" if funnel.from_cache else ""
-    return [
-        Stage(
-            name="Raw code dataset",
-            input_shape=f"source {config.source}",
-            operation=f"collect, clean, drop duplicates, hold out {config.val_fraction:.0%} by group{again}",
-            output_shape=f"{total} x 1 column (code text): {len(prepared.train_documents):,} to train on, "
-            f"{len(prepared.val_documents):,} held out",
-            seconds=seconds["collect"],
-            sample=sample.text,
-            counts={
-                "kept": funnel.kept_documents,
-                "bytes": funnel.kept_bytes,
-                **{f"replaced: {kind}": count for kind, count in funnel.redacted.items()},
-                **{f"left out: {reason}": count for reason, count in funnel.dropped.items()},
-            },
-        ),
-        Stage(
-            name="Preprocessing",
-            input_shape=f"{total} x 1 column",
-            operation=f"{vocabulary}, cut text into tokens{again}",
-            output_shape=f"{total}, {funnel.tokens / funnel.kept_documents:.1f} tokens each",
-            seconds=seconds["learn"],
-            sample=" ".join(map(repr, tokenizer.tokens(ids))),
-            counts={
-                "vocabulary": tokenizer.vocab_size,
-                "tokens": funnel.tokens,
-                "bytes per token": funnel.kept_bytes / funnel.tokens,
-            },
-        ),
-        Stage(
-            name="Feature engineering",
-            input_shape=f"{total}, tokens",
-            operation=f"tokens to numeric ids, {config.layout} rows",
-            output_shape=f"{len(train) + len(prepared.val):,} rows x {config.seq_len} integers",
-            seconds=packing,
-            sample=str([*ids, tokenizer.end_of_text, *[tokenizer.pad] * (config.seq_len - len(ids) - 1)]),
-            counts={"training rows": len(train), "validation rows": len(prepared.val), "padding": train.padding},
-        ),
-    ]

@@ -126,8 +126,8 @@ def files_at(path: str, endings: tuple[str, ...], skips: Skips) -> list[tuple[Pa
     """The regular files that data.path means, in order, each with its name in messages; ValueError where there is none.
 
     path is one file of any ending, or a folder or a glob of files with one of these endings; ** in a glob stands for
-    folders at any depth. Links are followed to what path itself names, in a glob up to its first wildcard, and nowhere
-    else; hidden folders are left out.
+    folders at any depth. Links are followed to what path itself names, in a glob up to its first wildcard, and else
+    only where they are files of a snapshot (`behind`); hidden folders are left out.
     """
     if not path:
         raise ValueError(f"data.path needs a file, a folder or a glob of {', '.join(endings)}.")
@@ -148,7 +148,7 @@ def files_at(path: str, endings: tuple[str, ...], skips: Skips) -> list[tuple[Pa
         if not stat.S_ISDIR(mode):
             if not stat.S_ISREG(mode):
                 raise ValueError(f"data.path={shown(path)}: it is neither a folder nor a regular file")
-            return [(root, root.name)]
+            return [(root, root.name if behind(Path(given)) == Path(given) else Path(given).name)]
         found = ((file, file.relative_to(root).as_posix()) for file in files_below(root, skips))
     files = sorted((file, name) for file, name in found if is_regular(file, name, skips, endings))
     if not files:
@@ -229,7 +229,7 @@ def is_regular(file: Path, name: str, skips: Skips, endings: tuple[str, ...] = (
     """Whether a file is a regular one with one of these endings; what it is instead is counted."""
     try:
         name.encode()
-        mode = file.lstat().st_mode
+        mode = behind(file).lstat().st_mode
         if not name.lower().endswith(endings):
             raise Unfit("other file type")
         if not stat.S_ISREG(mode):
@@ -245,10 +245,27 @@ def is_regular(file: Path, name: str, skips: Skips, endings: tuple[str, ...] = (
     return False
 
 
-def open_regular(file: Path) -> BinaryIO:
-    """Open a file for reading in bytes; Unfit where it is none by now. Never waits for a pipe, follows no link."""
+def behind(file: Path) -> Path:
+    """The file itself, but for a link in a snapshot of the Hugging Face cache: of that, the blob that it stands for.
+
+    The cache keeps a file's content once, in datasets--x--y/blobs, and of each version of the dataset a folder of links
+    to it (https://huggingface.co/docs/huggingface_hub/guides/manage-cache). What leads anywhere else is a link still.
+    """
     try:
-        return os.fdopen(descriptor_of(file), "rb")
+        if not file.is_symlink():
+            return file
+        target = file.resolve(strict=True)
+        store = target.parent.parent
+        kept = store.name.startswith("datasets--") and target.parent.name == "blobs" and target.is_file()
+        return target if kept and store / "snapshots" in file.parent.resolve().parents else file
+    except (OSError, RuntimeError):  # a loop of links, or what vanished
+        return file
+
+
+def open_regular(file: Path) -> BinaryIO:
+    """Open a file, or what is `behind` it, for reading bytes; Unfit where it is none by now. Never waits for a pipe."""
+    try:
+        return os.fdopen(descriptor_of(behind(file)), "rb")
     except OSError as error:
         raise Unfit.because(error) from None
 

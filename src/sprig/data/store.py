@@ -52,13 +52,17 @@ class Documents(Sequence[Document]):
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def at(self, places: NDArray[np.int64] | list[int]) -> "Documents":
+        """Those at these places, in this order."""
+        return Documents(self.path, self.numbers[places])
+
     @overload
     def __getitem__(self, place: int) -> Document: ...
     @overload
     def __getitem__(self, place: slice) -> "Documents": ...
     def __getitem__(self, place: int | slice) -> "Document | Documents":
         if isinstance(place, slice):
-            return Documents(self.path, self.numbers[place])
+            return self.at(np.arange(len(self))[place])
         number = self.numbers[place]
         self._file.seek(self._starts[number])
         return Document(*json.loads(self._file.read(self._starts[number + 1] - self._starts[number])))

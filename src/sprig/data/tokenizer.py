@@ -80,8 +80,9 @@ class CodeTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, more_special: Sequence[str] = ()) -> "CodeTokenizer":
-        """Learn merges from texts; ValueError if vocab_size is too small (256 bytes, 2 special tokens and more_special)
-        or more than the texts support.
+        """Learn merges from texts until there are vocab_size tokens, or no pair is left that occurs twice.
+
+        ValueError if vocab_size is too small: it has to hold 256 bytes, 2 special tokens and more_special.
         """
         special = (*SPECIAL_TOKENS, *more_special)
         if vocab_size < 256 + len(special):
@@ -110,12 +111,6 @@ class CodeTokenizer:
             special_tokens=[AddedToken(token, special=True, normalized=False) for token in special],
         )
         tokenizer.train_from_iterator((_LONG_RUN.sub(r"\1\2", text) for text in texts), trainer)
-        learnt = tokenizer.get_vocab_size()
-        if learnt < vocab_size:
-            raise ValueError(
-                f"data.vocab_size={vocab_size} is more than the training split supports: its text has pairs for "
-                f"{learnt} tokens. Set data.vocab_size={learnt} or less, or give more data."
-            )
         return cls(tokenizer)
 
     @classmethod

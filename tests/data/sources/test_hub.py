@@ -159,3 +159,51 @@ def test_what_is_no_regular_file_of_the_folder_is_counted_and_not_read(tmp_path:
     (root / "README.md").write_text("---\nconfigs:\n- config_name: x\n  data_files: ['../outside.jsonl']\n---\n")
     with pytest.raises(ValueError, match=r"no regular file of train is in the folder\)$"):
         read(root)
+
+
+def cached(place: Path, files: dict[str, bytes]) -> Path:
+    """A snapshot as the Hub's own library leaves it in its cache: each file is a link to a blob."""
+    store = place / "datasets--me--it"
+    (store / "blobs").mkdir(parents=True)
+    for number, (name, content) in enumerate(files.items()):
+        link = store / "snapshots" / ("0f" * 20) / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        (store / "blobs" / f"{number:040x}").write_bytes(content)
+        link.symlink_to(os.path.relpath(store / "blobs" / f"{number:040x}", link.parent))
+    return store / "snapshots" / ("0f" * 20)
+
+
+def test_a_snapshot_in_the_cache_of_the_hub_is_a_dataset(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", {"content": ["b = 1"]})
+    description = b"---\nconfigs:\n- config_name: x\n  data_files: data/*.parquet\n---\n"
+    files = {"README.md": description, "a.jsonl": b"no data of this", "data/b.parquet": b""}
+    files["data/b.parquet"] = (tmp_path / "a.parquet").read_bytes()
+    root = cached(tmp_path / ".cache", files)
+    found, skips = read(root)
+    assert [document.text for document in found] == ["b = 1"]
+    assert skips == Skips()
+    (tmp_path / "seen").symlink_to(root)
+    assert [document.text for document in read(tmp_path / "seen")[0]] == ["b = 1"]
+    before = list(state(Config(name=str(root))))
+    os.utime(root / "data/b.parquet", (0, 0))
+    assert before != list(state(Config(name=str(root))))
+
+
+def test_no_other_link_in_a_snapshot_is_followed(tmp_path: Path) -> None:
+    root = cached(tmp_path, {"a.jsonl": b'{"content": "a = 1"}\n'})
+    write_jsonl(tmp_path / "secret.jsonl", {"content": "secret = 1"})
+    write_jsonl(tmp_path / "datasets--me--other/blobs/ff", {"content": "secret = 1"})
+    write_jsonl(root.parent.parent / "blobs/deeper/ff", {"content": "secret = 1"})
+    (root.parent.parent / "blobs/to-secret").symlink_to("../../secret.jsonl")
+    os.mkfifo(root.parent.parent / "blobs/pipe")
+    for number, target in enumerate(("../blobs/to-secret", "../blobs/deeper/ff", "../../datasets--me--other/blobs/ff")):
+        (root / f"{number}.jsonl").symlink_to(f"../{target}")
+    (root / "3.jsonl").symlink_to("3.jsonl")
+    (root / "4.jsonl").symlink_to("../../blobs/nowhere")
+    (root / "5.jsonl").symlink_to("../../blobs/pipe")
+    found, skips = read(root)
+    assert [document.text for document in found] == ["a = 1"]
+    assert skips.counts == {"link": 6}
+    (root / "README.md").symlink_to("../../blobs/to-secret")
+    with pytest.raises(ValueError, match=r"README.md in it must be a regular file$"):
+        read(root)

@@ -359,3 +359,23 @@ def test_links_up_to_the_first_wildcard_are_followed_and_none_behind_it(tmp_path
     assert skips.examples == {"link": f"{tmp_path}/link/y"}
     with pytest.raises(ValueError, match=r"there is no .* file in it \(1 left out, since they are links\)$"):
         documents(Config(path=f"{tmp_path}/link/y*/a.jsonl"), Skips())
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_of_a_snapshot_in_the_cache_of_the_hub_links_are_files(tmp_path: Path, ending: str) -> None:
+    blobs, root = tmp_path / "datasets--me--it/blobs", tmp_path / "datasets--me--it/snapshots/0f"
+    for folder in (blobs, root / "data"):
+        folder.mkdir(parents=True)
+    (blobs / "12ab").write_bytes(PACKERS[ending](good(2)))
+    (root / f"data/a{ending}").symlink_to("../../../blobs/12ab")
+    (root / "b.jsonl").symlink_to("../../../elsewhere.jsonl")
+    (tmp_path / "elsewhere.jsonl").write_bytes(good(1))
+    found, skips = read(root)
+    assert [document.path for document in found] == [f"data/a{ending}:1", f"data/a{ending}:2"]
+    assert skips.counts == {"link": 1}
+    assert len(read(root / f"data/a{ending}")[0]) == len(read(f"{root}/*/a{ending}")[0]) == 2
+    with pytest.raises(ValueError, match=r"holds more than data\.max_output_bytes=10 bytes\.$"):
+        read(root / "data", max_output_bytes=10)
+    before = list(state(Config(path=str(root))))
+    os.utime(blobs / "12ab", (0, 0))
+    assert before != list(state(Config(path=str(root))))

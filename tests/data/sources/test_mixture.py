@@ -171,8 +171,8 @@ def test_the_settings_of_all_parts_come_back_from_a_checkpoints_json() -> None:
 def test_real_sources_mix() -> None:
     parts = [{"source": "stdlib", "weight": 2, "cap": 100}, {"source": "packages", "include": ["click", "rich"]}]
     found, _ = read(*parts)
-    assert {document.group.split("/")[0] for document in found} == {"stdlib", "packages"}
-    assert {document.group for document in found if "click" in document.group} == {"packages/click"}
+    assert {document.group.split("/")[0] for document in found} == {"stdlib", "click", "rich"}
+    assert {document.group for document in found if "click" in document.group} == {"click"}
     assert sum(document.group.startswith("stdlib/") for document in found) == 100
 
 
@@ -184,3 +184,14 @@ def test_the_state_is_that_of_all_parts(tmp_path: Path) -> None:
     after = list(state(config))
     assert before[:3] == after[:3]
     assert before != after
+
+
+def test_a_group_with_a_name_is_one_group_in_all_parts(tmp_path: Path) -> None:
+    for number in (1, 2):
+        rows = [{"content": f"x = {number}{n}\n", "repo": f"team/{n}"} for n in range(3)]
+        (tmp_path / f"t{number}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tables = [{"source": "jsonl", "path": str(tmp_path / f"t{number}.jsonl")} for number in (1, 2)]
+    found, _ = read(*({**table, "group_column": "repo"} for table in tables))
+    assert sorted(document.group for document in found) == [f"team/{n}" for n in (0, 0, 1, 1, 2, 2)]
+    found, _ = read(*tables)
+    assert len({document.group for document in found}) == 6

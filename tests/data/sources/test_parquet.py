@@ -201,3 +201,11 @@ def test_a_large_row_group_is_read_as_a_small_one_is(tmp_path: Path, monkeypatch
     before = read(tmp_path)
     monkeypatch.setattr(parquet, "_LARGE", 100)
     assert read(tmp_path) == before
+
+
+def test_a_snapshot_in_the_cache_of_the_hub_is_read_as_a_folder_or_by_one_of_its_files(tmp_path: Path) -> None:
+    root = tmp_path / "datasets--me--it/snapshots/0f"
+    root.mkdir(parents=True)
+    write(tmp_path / "datasets--me--it/blobs/12ab", {"content": [CODE]})
+    (root / "a.parquet").symlink_to("../../blobs/12ab")
+    assert read(root) == read(root / "a.parquet") == ([Document(CODE, "a.parquet:1", group="a.parquet:1")], Skips())

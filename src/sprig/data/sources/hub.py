@@ -5,7 +5,7 @@ Where it stands: the first step of the way data takes. `datasets` finds and stre
 fetched before it is asked for.
 
 Of a folder, only regular files in it are read, none of them packed: the library below unpacks a file in memory,
-whatever comes out.
+whatever comes out. A snapshot in the Hub's own cache is such a folder, though its files are links there.
 """
 
 import re

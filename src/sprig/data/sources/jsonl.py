@@ -183,7 +183,7 @@ def _content(file: Path, name: str, config: Config, skips: Skips) -> Iterator[by
 
 def _size(file: Path) -> int:
     try:
-        return file.lstat().st_size
+        return file.stat().st_size  # of the blob, where it is a link to one
     except OSError:
         return 0  # it vanished: that is counted when it is opened
 

@@ -20,6 +20,8 @@ _REFUSED = {
     "snippets": "snippets are drawn one function at a time to be judged, not files of code: use data=snippets alone",
 }
 
+_NAMING = ("git", "packages")
+
 
 @dataclass
 class Config(DataConfig):
@@ -36,7 +38,7 @@ class Config(DataConfig):
 
 class _Part(NamedTuple):
     label: str
-    """What its groups start with: "packages", or "folder-2" for the second part of those that are a folder."""
+    """What it is called in groups and in what is left out: "packages", or "folder-2" for the second folder."""
     title: str
     """What messages start with."""
     source: sources.Source
@@ -44,14 +46,21 @@ class _Part(NamedTuple):
     weight: float
     cap: int | None
 
+    @property
+    def named(self) -> bool:
+        """Whether its groups are names, of packages, repositories or a column, that mean the same in another part."""
+        return self.config.source in _NAMING or getattr(self.config, "group_column", None) is not None
+
 
 def documents(config: Config, skips: Skips) -> Iterator[Document]:
     """Yield the documents of all parts, each part's in its own order, so that their bytes are as their weights.
 
     Each time, the next document comes from the part that is furthest behind: the one with the fewest bytes of text so
     far for its weight, and of several the first in an order drawn by config.seed. A part of cap n ends after its first
-    n documents. A part that has ended is not repeated; the others go on in their proportions. ValueError for parts that
-    cannot be: "data.parts, part 2: ...".
+    n documents. A part that has ended is not repeated; the others go on in their proportions. A group that has a name
+    (a package, a repository, what data.group_column says) is one group in all parts, so that no two of them bring the
+    same code to both sides of the split; files and rows are groups of their part. ValueError for parts that cannot be:
+    "data.parts, part 2: ...".
     """
     parts = _parts(config)
     if config.max_bytes is not None and config.max_bytes < 1:
@@ -88,7 +97,9 @@ def _interleaved(parts: list[_Part], config: Config, skips: Skips) -> Iterator[D
             if config.max_bytes is not None and total > config.max_bytes:
                 return
             given[number] += size
-            yield replace(document, group=f"{parts[number].label}/{document.group}")
+            yield (
+                document if parts[number].named else replace(document, group=f"{parts[number].label}/{document.group}")
+            )
 
 
 def _stream(part: _Part, skips: Skips) -> Generator[Document]:

@@ -1,0 +1,86 @@
+"""Training rows in shards: as much of a corpus as is packed, turned and shuffled at one time.
+
+Where it stands: between a corpus, which may be of any size and may stand in an object store, and its batches. Documents
+are in random order, so a shard is a sample of all of them. Most corpora are one shard; of a larger one, two are in
+memory: the one that is trained on and, made meanwhile, the one that comes next.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from itertools import pairwise
+from threading import Thread
+
+import numpy as np
+
+from sprig.data.config import DataConfig
+from sprig.data.corpus import Corpus
+from sprig.data.fill_in_the_middle import fill_in_the_middle
+from sprig.data.packing import Rows, pack
+from sprig.data.tokenizer import CodeTokenizer
+
+SHARD = 1 << 25
+"""Tokens in a shard, 64 MB of them: that many are packed in some seconds."""
+
+
+class Shards:
+    """The rows of every pass over a corpus, by the number of the pass and of the shard."""
+
+    def __init__(self, make: Callable[[int, int], Rows], counts: Sequence[int]) -> None:
+        """make gives the rows of (epoch, shard), the same each time; counts has the rows of each shard."""
+        self._make, self._counts = make, counts
+        self._at_hand: dict[tuple[int, int], Future[Rows]] = {}
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def counts(self, epoch: int) -> Sequence[int]:
+        """Rows of each shard in this pass.
+
+        Documents that are turned for filling in the middle have a few tokens more, which is not known before it is
+        done: with several shards, those are the numbers of rows before turning, and what goes beyond their sum is left
+        for another pass.
+        """
+        return [len(self.rows(epoch, 0))] if len(self) == 1 else self._counts
+
+    def rows(self, epoch: int, shard: int) -> Rows:
+        """The rows of a shard: made now, or taken where they were made ahead, and kept until others are asked for."""
+        self.make_ahead(epoch, shard, wait=True)
+        rows = self._at_hand[epoch, shard].result()
+        self._at_hand = {(epoch, shard): self._at_hand[epoch, shard]}
+        return rows
+
+    def make_ahead(self, epoch: int, shard: int, *, wait: bool = False) -> None:
+        """Begin to make the rows of a shard beside whatever else goes on; with wait, make them now."""
+        if (epoch, shard) in self._at_hand:
+            return
+        made = self._at_hand[epoch, shard] = Future[Rows]()
+
+        def work() -> None:
+            try:
+                made.set_result(self._make(epoch, shard))
+            except BaseException as error:  # it is raised again where the rows are asked for
+                made.set_exception(error)
+
+        if wait:
+            work()
+        else:
+            Thread(target=work, daemon=True).start()  # a run that ends does not wait for it
+
+
+def shards_of(corpus: Corpus, tokenizer: CodeTokenizer, config: DataConfig) -> Shards:
+    """The rows that config says, of shards of whole documents with about SHARD tokens each."""
+    cuts = np.searchsorted(corpus.starts, np.arange(SHARD, corpus.tokens, SHARD))
+    bounds = np.unique([0, *cuts, len(corpus)]).tolist()
+
+    def make(epoch: int, shard: int) -> Rows:
+        part = corpus.part(bounds[shard], bounds[shard + 1])
+        if config.fim_rate:
+            part = fill_in_the_middle(part, tokenizer, config.fim_rate, [config.seed, epoch, 1, shard])
+        return pack(part, config.seq_len, config.layout)
+
+    if len(bounds) == 2:  # whose rows are counted when they are made
+        return Shards(make, [0])
+    outline = replace(corpus, ids=np.empty(0, corpus.ids.dtype))  # packing reads no ids, which may be far away
+    parts = (outline.part(first, last) for first, last in pairwise(bounds))
+    return Shards(make, [len(pack(part, config.seq_len, config.layout)) for part in parts])

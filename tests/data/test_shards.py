@@ -1,0 +1,169 @@
+import threading
+from itertools import chain
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sprig.data import shards
+from sprig.data.config import DataConfig
+from sprig.data.corpus import Corpus
+from sprig.data.loading import IGNORED, BatchLoader
+from sprig.data.packing import Rows
+from sprig.data.shards import Shards, shards_of
+from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, CodeTokenizer
+
+CONFIG = DataConfig(seq_len=8, layout="packed")
+TEXTS = [f"def f{n}(a):\n    return a + {n}\n" for n in range(30)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> CodeTokenizer:
+    return CodeTokenizer.train(TEXTS, 300, FILL_IN_THE_MIDDLE)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(shards, "SHARD", 20)
+
+
+def corpus_of(lengths: list[int]) -> Corpus:
+    """Every id is another."""
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    return Corpus(np.arange(starts[-1], dtype=np.uint16), starts, np.zeros(len(lengths), dtype=np.int32))
+
+
+def real(tokenizer: CodeTokenizer) -> Corpus:
+    ids = [[*tokenizer.encode(text), tokenizer.end_of_text] for text in TEXTS]
+    starts = np.concatenate(([0], np.cumsum([len(own) for own in ids])))
+    return Corpus(np.concatenate(ids).astype(np.uint16), starts, np.zeros(len(ids), dtype=np.int32))
+
+
+def targets(loader: BatchLoader) -> list[list[int]]:
+    return [batch.targets[batch.targets != IGNORED].tolist() for batch in loader]
+
+
+lengths = st.lists(st.integers(1, 30), min_size=1, max_size=40)
+
+
+@given(lengths=lengths)
+def test_shards_have_every_document_once_and_about_as_many_tokens_each(lengths):
+    corpus = corpus_of(lengths)
+    made = shards_of(corpus, None, CONFIG)
+    parts = [made.rows(0, number).corpus for number in range(len(made))]
+    assert np.concatenate([part.ids for part in parts]).tolist() == corpus.ids.tolist()
+    assert np.concatenate([part.lengths for part in parts]).tolist() == lengths
+    assert all(part.tokens < 20 + max(lengths) for part in parts)
+    assert [len(made.rows(0, number)) for number in range(len(made))] == list(made.counts(0))
+
+
+@given(lengths=lengths, batch_size=st.integers(1, 5), seed=st.none() | st.integers(0, 3), trim=st.booleans())
+def test_a_pass_over_several_shards_has_every_target_once(lengths, batch_size, seed, trim):
+    loader = BatchLoader(shards_of(corpus_of(lengths), None, CONFIG), batch_size, seed=seed, trim=trim)
+    for _ in range(2):
+        announced = len(loader)
+        batches = targets(loader)
+        assert len(batches) == announced
+        assert sorted(id for batch in batches for id in batch) == list(range(sum(lengths)))
+
+
+@given(lengths=lengths, stop=st.integers(0, 12), seed=st.none() | st.integers(0, 3))
+def test_a_loader_taken_up_again_in_any_shard_goes_on_with_the_next_batch(lengths, stop, seed):
+    def loader() -> BatchLoader:
+        return BatchLoader(shards_of(corpus_of(lengths), None, CONFIG), 3, seed=seed, trim=False)
+
+    whole = loader()
+    expected = [batch for _ in range(2) for batch in targets(whole)]
+    first, second = loader(), loader()
+    seen = []
+    for batch in first:
+        if len(seen) == stop:
+            break
+        seen.append(batch.targets[batch.targets != IGNORED].tolist())
+        state = first.state_dict()
+    if seen:
+        second.load_state_dict(state)
+    assert (seen + [batch for _ in range(2) for batch in targets(second)])[: len(expected)] == expected
+
+
+@given(lengths=st.lists(st.integers(1, 30), min_size=20, max_size=40), processes=st.integers(2, 3))
+def test_each_row_of_each_shard_goes_to_exactly_one_process(lengths, processes):
+    def loader(rank: int, count: int) -> BatchLoader:
+        made = shards_of(corpus_of(lengths), None, CONFIG)
+        return BatchLoader(made, 4, seed=1, trim=False, rank=rank, processes=count)
+
+    parts = [targets(loader(rank, processes)) for rank in range(processes)]
+    assert [sorted(chain.from_iterable(own)) for own in zip(*parts, strict=True)] == list(
+        map(sorted, targets(loader(0, 1)))
+    )
+
+
+def test_the_order_of_the_shards_changes_with_the_epoch_and_repeats_with_the_seed():
+    def epochs(seed: int) -> list[list[list[int]]]:
+        loader = BatchLoader(shards_of(corpus_of([10] * 40), None, CONFIG), 4, seed=seed, trim=False)
+        return [targets(loader) for _ in range(2)]
+
+    def shards_in_order(batches: list[list[int]]) -> list[int]:
+        return list(dict.fromkeys(id // 20 for batch in batches for id in batch))
+
+    assert epochs(1) == epochs(1) != epochs(2)
+    first, second = epochs(1)
+    assert sorted(shards_in_order(first)) == list(range(20)) != shards_in_order(first)
+    assert shards_in_order(first) != shards_in_order(second)
+
+
+def test_the_next_shard_is_made_while_the_one_before_it_is_read():
+    begun = [threading.Event() for _ in range(3)]
+
+    def make(_: int, shard: int) -> Rows:
+        begun[shard].set()
+        return shards_of(corpus_of([8] * 2), None, CONFIG).rows(0, 0)
+
+    batches = iter(BatchLoader(Shards(make, [2, 2, 2]), 1, seed=None, trim=False))
+    next(batches)
+    assert begun[1].wait(10) and not begun[2].is_set()
+    assert len([*batches]) == 5
+
+
+def test_what_goes_wrong_while_a_shard_is_made_ahead_is_raised_where_it_is_needed():
+    def make(_: int, shard: int) -> Rows:
+        if shard:
+            raise ValueError("the store is gone")
+        return shards_of(corpus_of([8] * 2), None, CONFIG).rows(0, 0)
+
+    batches = iter(BatchLoader(Shards(make, [2, 2]), 1, seed=None, trim=False))
+    next(batches), next(batches)
+    with pytest.raises(ValueError, match="the store is gone"):
+        next(batches)
+
+
+def test_turned_documents_of_several_shards_fill_the_announced_batches_and_leave_the_rest(tokenizer):
+    config = DataConfig(seq_len=8, layout="packed", fim_rate=0.9)
+    corpus = real(tokenizer)
+    loader = BatchLoader(shards_of(corpus, tokenizer, config), 2, seed=0, trim=False)
+    plain = BatchLoader(shards_of(corpus, tokenizer, CONFIG), 2, seed=0, trim=False)
+    announced = len(loader)
+    first, second = targets(loader), targets(loader)
+    assert len(first) == len(second) == announced == len(plain)
+    assert first != second
+    prefix = tokenizer.special_id(FILL_IN_THE_MIDDLE[0])
+    turned = sum(id == prefix for batch in first for id in batch)
+    assert len(TEXTS) // 2 < turned <= len(TEXTS)
+
+
+def test_shards_of_a_pass_are_turned_each_with_draws_of_its_own(tokenizer, monkeypatch):
+    config = DataConfig(seq_len=64, layout="packed", fim_rate=1.0)
+    twice = real(tokenizer)
+    size = len(twice.ids)
+    same = Corpus(
+        np.concatenate((twice.ids, twice.ids)),
+        np.concatenate((twice.starts, twice.starts[1:] + size)),
+        np.zeros(2 * len(twice), dtype=np.int32),
+    )
+    monkeypatch.setattr(shards, "SHARD", size)
+    made = shards_of(same, tokenizer, config)
+    assert len(made) == 2
+    first, second = made.rows(0, 0).corpus.ids.tobytes(), made.rows(0, 1).corpus.ids.tobytes()
+    assert first != second
+    assert shards_of(same, tokenizer, config).rows(0, 1).corpus.ids.tobytes() == second
