@@ -25,7 +25,7 @@ from sprig.model.transformer import Transformer
 from sprig.trace.records import Training
 from sprig.training.callbacks.compilation import Compilation
 from sprig.training.config import OptimConfig
-from sprig.training.loss import linear_cross_entropy
+from sprig.training.loss import LinearCrossEntropy
 from sprig.training.module import LanguageModelling
 from sprig.training.optim import build_optimizer
 from sprig.training.precision import fast_bfloat16, resolve_precision
@@ -114,9 +114,10 @@ def bare(race: Race) -> Model:
     """The same in a loop of its own, at one learning rate: what Lightning costs is the difference."""
     model = Transformer(race.shape).to(DEVICE)
     optimizer = build_optimizer(model, OptimConfig(), torch.bfloat16 if NARROW else torch.float32)
+    loss_of = LinearCrossEntropy()
     for batch in race.batches():
         with torch.autocast(DEVICE, torch.bfloat16, enabled=NARROW):
-            loss = linear_cross_entropy(model.model(batch.input_ids), model.lm_head.weight, batch.targets).total
+            loss = loss_of(model.model(batch.input_ids), model.lm_head.weight, batch.targets).total
         step_with(loss, model, optimizer)
     return model
 

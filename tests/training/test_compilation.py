@@ -5,6 +5,7 @@ from sprig.model.transformer import Layer
 from sprig.trace.records import Training
 from sprig.training.callbacks import compilation
 from sprig.training.callbacks.compilation import Compilation
+from sprig.training.loss import LinearCrossEntropy
 from training.test_module import data, module, rows_of, trainer
 
 
@@ -13,6 +14,7 @@ def compiled(monkeypatch) -> list[Layer]:
     """The layers that were compiled; none really is."""
     layers: list[Layer] = []
     monkeypatch.setattr(Layer, "compile", lambda self: layers.append(self))
+    monkeypatch.setattr(LinearCrossEntropy, "compile", lambda self: None)
     return layers
 
 

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from sprig.data.loading import IGNORED
 from sprig.training import loss
-from sprig.training.loss import linear_cross_entropy, token_losses
+from sprig.training.loss import LinearCrossEntropy, token_losses
 
 
 def drawn(seed: int, tokens: int, vocabulary: int, dtype=torch.float64):
@@ -36,7 +36,7 @@ def test_value_and_gradients_are_those_of_cross_entropy_whatever_the_chunk(seed,
     expected = torch.autograd.grad(3 * (nats + z_loss * squares.mean()), (hidden, weight))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loss, "_CHUNK", chunk)
-        found = linear_cross_entropy(hidden, weight, targets, z_loss)
+        found = LinearCrossEntropy(z_loss)(hidden, weight, targets)
         gradients = torch.autograd.grad(3 * found.total, (hidden, weight))
     torch.testing.assert_close(found.nats, nats.detach())
     torch.testing.assert_close(found.total, nats + z_loss * squares.mean())
@@ -47,9 +47,9 @@ def test_value_and_gradients_are_those_of_cross_entropy_whatever_the_chunk(seed,
 def test_under_autocast_gradients_come_in_the_type_of_the_weights():
     hidden, weight, targets = drawn(0, 9, 30, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        found = linear_cross_entropy(hidden, weight, targets)
+        found = LinearCrossEntropy()(hidden, weight, targets)
     gradients = torch.autograd.grad(found.total, (hidden, weight))
-    exact = torch.autograd.grad(linear_cross_entropy(hidden, weight, targets).total, (hidden, weight))
+    exact = torch.autograd.grad(LinearCrossEntropy()(hidden, weight, targets).total, (hidden, weight))
     assert found.total.dtype == torch.float32
     for gradient, wanted in zip(gradients, exact, strict=True):
         assert gradient.dtype == torch.float32
@@ -69,7 +69,7 @@ def test_logits_never_stand_in_memory_as_a_whole():
             return result
 
     with Watch():
-        linear_cross_entropy(hidden, weight, targets)
+        LinearCrossEntropy()(hidden, weight, targets)
     assert largest <= loss._CHUNK < 8000 * 2000
 
 
@@ -79,14 +79,29 @@ def test_padding_has_no_loss_and_no_gradient():
     losses = token_losses(logits, targets)
     assert torch.equal(losses == 0, targets == IGNORED)
     torch.testing.assert_close(
-        losses.sum() / (targets != IGNORED).sum(), linear_cross_entropy(hidden, weight, targets).nats
+        losses.sum() / (targets != IGNORED).sum(), LinearCrossEntropy()(hidden, weight, targets).nats
     )
-    [gradient] = torch.autograd.grad(linear_cross_entropy(hidden, weight, targets).total, hidden)
+    [gradient] = torch.autograd.grad(LinearCrossEntropy()(hidden, weight, targets).total, hidden)
     assert torch.equal(gradient.abs().sum(-1) == 0, targets == IGNORED)
 
 
 def test_a_batch_of_nothing_but_padding_has_no_loss_and_no_gradient():
     hidden, weight, targets = drawn(2, 5, 30, torch.float32)
-    found = linear_cross_entropy(hidden, weight, torch.full_like(targets, IGNORED), z_loss=0.1)
+    found = LinearCrossEntropy(0.1)(hidden, weight, torch.full_like(targets, IGNORED))
     gradients = torch.autograd.grad(found.total, (hidden, weight))
     assert found.total == 0 and found.nats == 0 and not any(gradient.any() for gradient in gradients)
+
+
+@pytest.mark.slow
+def test_compiled_it_is_the_same_loss():
+    hidden, weight, targets = drawn(3, 50, 300, torch.float32)
+    plain, compiled = LinearCrossEntropy(0.1), LinearCrossEntropy(0.1)
+    compiled.compile()
+    found, wanted = compiled(hidden, weight, targets), plain(hidden, weight, targets)
+    torch.testing.assert_close(found, wanted)
+    for gradient, other in zip(
+        torch.autograd.grad(found.total, (hidden, weight)),
+        torch.autograd.grad(wanted.total, (hidden, weight)),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, other)

@@ -4,7 +4,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
-from sprig.training.loss import linear_cross_entropy
+from sprig.training.loss import LinearCrossEntropy
 from sprig.training.throughput import Machine, matmul_peak, peak_memory, training_flops
 
 
@@ -14,7 +14,7 @@ def test_flops_are_those_that_torch_counts_and_those_of_attention_to_what_came_b
     model, ids = Transformer(config), torch.zeros(3, 8, dtype=torch.long)
     with FlopCounterMode(display=False) as counted:
         hidden = model.model(ids)
-        linear_cross_entropy(hidden, model.lm_head.weight, ids).total.backward()
+        LinearCrossEntropy()(hidden, model.lm_head.weight, ids).total.backward()
     matrices = sum(flops for name, flops in counted.get_flop_counts()["Global"].items() if "mm" in str(name))
     attention = 6 * config.num_hidden_layers * config.num_attention_heads * config.head_dim
     assert matrices / ids.numel() + attention * 8 == training_flops(config, 8)

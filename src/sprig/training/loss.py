@@ -4,6 +4,7 @@ The output layer is part of it: logits are by far the largest tensor of a step, 
 few rows at a time, and never stand in memory as a whole in float32.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from sprig.data.loading import IGNORED
 
-_CHUNK = 2**22  # logits at a time: 16 MiB in float32, which a processor's cache holds and a GPU fills its cores with
+_CHUNK = 2**21  # logits at a time: 8 MiB in float32, which a processor's cache holds and a GPU fills its cores with
 
 
 class Loss(NamedTuple):
@@ -25,25 +26,40 @@ class Loss(NamedTuple):
     """The mean cross-entropy of the targets that count, in nats a token; has no gradient."""
 
 
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: float = 0.0) -> Loss:
+class LinearCrossEntropy:
     """The loss of hidden states (B, T, D) whose logits are hidden @ weight.T, for weight (V, D), targets (B, T).
 
     z_loss times the mean squared log of the softmax's denominator is added to the total: it keeps logits from
     drifting (Chowdhery et al. 2022, arXiv:2204.02311, section 5). Under autocast its type is multiplied in.
     """
-    kind = hidden.device.type
-    if torch.is_autocast_enabled(kind):
-        hidden, weight = (tensor.to(torch.get_autocast_dtype(kind)) for tensor in (hidden, weight))
-    with torch.autocast(kind, enabled=False):
-        total, nats = _LinearCrossEntropy.apply(hidden.flatten(0, 1), weight, targets.flatten(), z_loss)  # type: ignore[no-untyped-call]
-    return Loss(total, nats)
+
+    def __init__(self, z_loss: float = 0.0) -> None:
+        self.z_loss = z_loss
+        self._softmax = _softmax
+
+    def compile(self) -> None:
+        """From now on, go over a chunk's logits once and not operation by operation."""
+        self._softmax = torch.compile(_softmax)
+
+    def __call__(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Loss:
+        """The loss; its gradients are made on the way."""
+        kind = hidden.device.type
+        if torch.is_autocast_enabled(kind):
+            hidden, weight = (tensor.to(torch.get_autocast_dtype(kind)) for tensor in (hidden, weight))
+        with torch.autocast(kind, enabled=False):
+            total, nats = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+                hidden.flatten(0, 1), weight, targets.flatten(), self.z_loss, self._softmax
+            )
+        return Loss(total, nats)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     """Gradients are made in the forward pass, while a chunk's logits are at hand: nothing is computed twice."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: float, softmax: Callable[..., Any]
+    ) -> tuple[Tensor, Tensor]:
         needed = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         counted = (targets != IGNORED).float()
         share = counted / counted.sum().clamp(min=1)  # of each target in the mean; rows that only fill up have none
@@ -51,23 +67,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
         z = torch.zeros_like(nats)
         hidden_gradient = torch.empty_like(hidden) if needed else None
         weight_gradient = torch.zeros_like(weight, dtype=torch.float32) if needed else None
-        rows = max(1, _CHUNK // len(weight))
+        chunks = -(-len(hidden) * len(weight) // _CHUNK)
+        rows = -(-len(hidden) // min(chunks, len(hidden)))  # of one length, where it can be: each is compiled anew
         for start in range(0, len(hidden), rows):
             part = slice(start, start + rows)
-            logits = (hidden[part] @ weight.T).float()  # (rows, V)
-            log_sum = logits.logsumexp(1)
-            target = targets[part].clamp(min=0)[:, None]
-            nats += (share[part] * (log_sum - logits.gather(1, target)[:, 0])).sum()
+            logits, target = hidden[part] @ weight.T, targets[part].clamp(min=0)[:, None]
+            log_sum, gradient = softmax(logits, share[part], z_loss)
+            guess = logits.gather(1, target)[:, 0].float() - log_sum
+            nats -= (share[part] * guess).sum()
             z += (share[part] * log_sum.square()).sum()
-            if hidden_gradient is None or weight_gradient is None:
-                continue
-            # The softmax less one at the target, and 2 z log_sum softmax of the second term.
-            gradient = logits.sub_(log_sum[:, None]).exp_()
-            gradient *= (share[part] * (1 + 2 * z_loss * log_sum))[:, None]
-            gradient.scatter_add_(1, target, -share[part][:, None])
-            narrow = gradient.to(hidden.dtype)
-            torch.mm(narrow, weight, out=hidden_gradient[part])
-            weight_gradient += narrow.T @ hidden[part]
+            at_target = share[part] * (guess.exp() * (1 + 2 * z_loss * log_sum) - 1)
+            gradient.scatter_(1, target, at_target[:, None].to(gradient.dtype))
+            if hidden_gradient is not None and weight_gradient is not None:
+                torch.mm(gradient, weight, out=hidden_gradient[part])
+                weight_gradient += gradient.T @ hidden[part]
         ctx.save_for_backward(hidden_gradient, weight_gradient)
         ctx.dtype = weight.dtype
         ctx.mark_non_differentiable(nats)
@@ -75,9 +88,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, total: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, total: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden, weight = ctx.saved_tensors
-        return hidden * total, (weight * total).to(ctx.dtype), None, None
+        return hidden * total, (weight * total).to(ctx.dtype), None, None, None
+
+
+def _softmax(logits: Tensor, share: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
+    """Of logits (rows, V), in float32 inside: the log of the denominator (rows,), and the gradient but at the target.
+
+    Off the target that is the softmax times its share in the mean; z_loss adds 2 z log_sum softmax.
+    """
+    wide = logits.float()
+    log_sum = wide.logsumexp(1)
+    gradient = (wide - log_sum[:, None]).exp_().mul_((share * (1 + 2 * z_loss * log_sum))[:, None])
+    return log_sum, gradient.to(logits.dtype)
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:

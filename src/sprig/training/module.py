@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from sprig.data.loading import Batch
 from sprig.model.transformer import Transformer
 from sprig.training.config import OptimConfig
-from sprig.training.loss import linear_cross_entropy
+from sprig.training.loss import LinearCrossEntropy
 from sprig.training.metrics import Metrics
 from sprig.training.optim import build_optimizer
 from sprig.training.processes import Processes
@@ -50,6 +50,7 @@ class LanguageModelling(L.LightningModule):
         """optimizer_dtype is what Muon orthogonalises in: bfloat16 where the machine multiplies it fast."""
         super().__init__()
         self.transformer = transformer
+        self.loss = LinearCrossEntropy(optim.z_loss)
         self.metrics = Metrics(metrics, token_bytes)
         self.tokens_seen = 0
         """Training tokens of all processes since the start of the run, padding not counted."""
@@ -96,7 +97,7 @@ class LanguageModelling(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss whose mean over the processes is the mean loss of the whole batch in nats a token."""
         hidden = self.transformer.hidden(batch.input_ids, batch.documents)
-        loss, nats = linear_cross_entropy(hidden, self.transformer.lm_head.weight, batch.targets, self._optim.z_loss)
+        loss, nats = self.loss(hidden, self.transformer.lm_head.weight, batch.targets)
         self.tokens_seen += batch.all_tokens
         self.train_loss = nats
         finite = nats.isfinite()

@@ -27,7 +27,8 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype) -> Tensor:
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
         gram = x @ x.mT  # (N, rows, rows)
-        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+        quadratic = torch.baddbmm(gram, gram, gram, beta=_B, alpha=_C)
+        x = torch.baddbmm(x, quadratic, x, beta=_A)
     result: Tensor = (x.mT if tall else x).to(matrices.dtype)
     return result
 

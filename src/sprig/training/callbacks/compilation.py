@@ -1,4 +1,4 @@
-"""Compiles the model's layers when the run is long enough to pay for it."""
+"""Compiles the model's layers and the loss when the run is long enough to pay for it."""
 
 import time
 from typing import Any
@@ -15,7 +15,7 @@ _TIMED = 10  # steps that are timed before it is decided; the first two, which a
 
 
 class Compilation(L.Callback):
-    """Training steps are compiled (torch.compile), one layer at a time: all layers are one function, compiled once.
+    """Training steps are compiled (torch.compile): the layers, which are one function compiled once, and the loss.
 
     Validation and generation are not: their shapes differ from batch to batch, and each would be compiled anew.
     PyTorch keeps what it compiled on disk, so that the next run of the same shapes waits less.
@@ -54,6 +54,7 @@ class Compilation(L.Callback):
         assert isinstance(pl_module, LanguageModelling)
         for layer in pl_module.transformer.model.layers:
             layer.compile()
+        pl_module.loss.compile()
         self.training.compiled = True
 
 
