@@ -53,6 +53,14 @@ def prepared(place: Path) -> list[str]:
     return [f"data.path={prepare(config, place / 'made').folder}"]
 
 
+def held_out(place: Path) -> Path:
+    """A folder of code to be measured on."""
+    folder = place / "held_out"
+    folder.mkdir()
+    (folder / "code.py").write_text("def double(number):\n    return number * 2\n")
+    return folder
+
+
 OF_THE_USERS: dict[str, Callable[[Path], list[str]]] = {
     "data=folder": lambda _: [f"data.path={SPRIG}"],
     "data=git": repository,
@@ -63,6 +71,12 @@ OF_THE_USERS: dict[str, Callable[[Path], list[str]]] = {
         f"data.parts=[{{source: folder, path: {SPRIG}}}, {{source: packages, include: [rich]}}]"
     ],
     "data=prepared": prepared,
+    "experiment=two_hours": lambda place: [
+        "data.parts=[{source: stdlib, cap: 150}, {source: packages, include: [rich], exclude: [uvicorn]}]",
+        f"data.decontaminate=[{held_out(place)}]",
+        "data.val_fraction=0.2",
+        "trainer.max_epochs=1",
+    ],
     "data=packages": lambda _: ["data.include=[rich,omegaconf,packaging,idna,pluggy]"],
 }
 WITHOUT_SNIPPETS = [override for override in SMALL if not override.startswith("data.count")]
@@ -72,7 +86,9 @@ WITHOUT_SNIPPETS = [override for override in SMALL if not override.startswith("d
 def test_every_conf_file_composes_and_trains_a_step(option, settings, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     overrides, base = ['debug="true"' if option == "debug=true" else option], SMALL
-    if option == "experiment=five_minutes" or (option.startswith("data=") and option != "data=snippets"):
+    if option in ("experiment=five_minutes", "experiment=two_hours") or (
+        option.startswith("data=") and option != "data=snippets"
+    ):
         base = WITHOUT_SNIPPETS
         overrides += ["data.seq_len=64", "data.limit=200"]
     if option == "data=prepared":  # what shaped the data cannot be set any more

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sprig.data import cache, sources
+from sprig.data.cleaning import contamination
 from sprig.data.collection import collect
 from sprig.data.config import DataConfig
 from sprig.data.corpus import encode_to
@@ -48,7 +50,7 @@ def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = N
         config.check()
         at, was_there = PreparedFolder.at(config.path, cache_dir), True
     else:
-        state = sources.load(config.source).state(config)
+        state = chain(sources.load(config.source).state(config), contamination.state(config.decontaminate))
         name = cache.name_of(config, state, None if given is None else given.fingerprint)
         folder, was_there = cache.entry(cache_dir, name, partial(_make, config, given))
         at = PreparedFolder.here(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sprig.data.cleaning.contamination import Benchmarks
+from sprig.data.cleaning.contamination import Benchmarks, state
 
 MODULE = Path(json.__file__).read_text()
 PROMPT = '''def longest_run(values: list[int], wanted: int) -> int:
@@ -127,6 +127,23 @@ def test_benchmarks_are_read_from_all_kinds_of_files(tmp_path: Path) -> None:
     assert not Benchmarks.load([str(plain)]).overlaps(PROMPT)
     assert Benchmarks.load([str(plain), str(mbpp)]).overlaps(PROMPT)
     assert not Benchmarks.load([]).overlaps(PROMPT)
+
+
+def test_a_folder_is_code_that_is_going_to_be_measured_on(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/runs.py").write_text(PROMPT + SOLUTION)
+    (tmp_path / "package/__init__.py").write_text("")
+    (tmp_path / "notes.txt").write_text(MODULE)
+    benchmarks = Benchmarks.load([str(tmp_path)])
+    assert benchmarks.overlaps(planted(PROMPT + SOLUTION))
+    assert not benchmarks.overlaps(MODULE)
+    before = list(state([str(tmp_path)]))
+    (tmp_path / "package/runs.py").write_text(PROMPT)
+    assert before != list(state([str(tmp_path)]))
+    (tmp_path / "empty").mkdir()
+    for load in (Benchmarks.load, lambda names: list(state(names))):
+        with pytest.raises(ValueError, match="no Python file is in it"):
+            load([str(tmp_path / "empty")])
 
 
 @pytest.mark.parametrize(

