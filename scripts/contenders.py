@@ -1,7 +1,8 @@
 """Sprig and its race: what scripts/bench_train.py compares with scripts/peers.py.
 
-`sprig` and `sprig-compiled` train as the main job does, `bare` in a loop with nothing else over the same model, loss
-and optimiser. Each contender trains one model of a shape until the race is over.
+`sprig` and `sprig-compiled` train as the main job does, `sprig-auto` compiles where that pays; `bare` trains in a loop
+with nothing else over the same model, loss and optimiser. Each contender trains one model of a shape until the race is
+over.
 """
 
 import statistics
@@ -35,6 +36,7 @@ Model = Callable[[torch.Tensor], torch.Tensor]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NARROW = fast_bfloat16(DEVICE)
 WARM = 3  # steps that are not timed
+RACER = "sprig-auto"
 
 
 @dataclass
@@ -68,6 +70,11 @@ class Race:
         return self.ends[-1] - self.ends[0] > self.seconds
 
     @property
+    def lost(self) -> float:
+        """Seconds by which the first steps took longer than others: warming up, compiling."""
+        return self.ends[WARM] - self.ends[0] - WARM * self.batch_size * self.shape.max_position_embeddings / self.pace
+
+    @property
     def pace(self) -> float:
         """Tokens a second, by the median step."""
         steps = [after - before for before, after in zip(self.ends[WARM:], self.ends[WARM + 1 :], strict=False)]
@@ -89,7 +96,7 @@ class Clock(L.Callback):
         self.race.ends.append(time.perf_counter())
 
 
-def sprig(race: Race, compiled: bool = False) -> Model:
+def sprig(race: Race, compiled: bool | None = False) -> Model:
     """Sprig's module, data and compilation in Lightning's Trainer; the learning rate falls by the clock."""
     model = Transformer(race.shape)
     module = LanguageModelling(
@@ -133,5 +140,6 @@ def step_with(loss: torch.Tensor, model: torch.nn.Module, optimizer: torch.optim
 OURS: dict[str, Callable[[Race], Model]] = {
     "sprig": sprig,
     "sprig-compiled": lambda race: sprig(race, compiled=True),
+    RACER: lambda race: sprig(race, compiled=None),
     "bare": bare,
 }

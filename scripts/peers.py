@@ -21,8 +21,9 @@ from contenders import DEVICE, NARROW, Model, Race, step_with
 from sprig.data.loading import IGNORED
 from sprig.training.loss import token_losses
 
-PACES: dict[bool, float] = {}
-"""Tokens a second of the Trainer, by whether it was at its best: a race in seconds needs its steps foretold."""
+PACES: dict[bool, tuple[float, float]] = {}
+"""Of the Trainer, by whether it was at its best: tokens a second, and seconds lost at the beginning. A race in seconds
+needs its steps foretold."""
 
 
 def trainer(race: Race, best: bool = False) -> Model:
@@ -57,11 +58,10 @@ def trainer(race: Race, best: bool = False) -> Model:
         "num_key_value_heads", "head_dim", "max_position_embeddings", "tie_word_embeddings",
     )  # fmt: skip
     model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**{name: getattr(shape, name) for name in names}))
-    steps = (
-        race.steps
-        if race.seconds is None
-        else int(race.seconds * PACES[best] / race.batch_size / shape.max_position_embeddings)
-    )
+    steps = race.steps
+    if race.seconds is not None:
+        pace, lost = PACES[best]
+        steps = max(1, int((race.seconds - lost) * pace / race.batch_size / shape.max_position_embeddings))
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
             folder, per_device_train_batch_size=race.batch_size, max_steps=steps, learning_rate=1e-3,
@@ -70,7 +70,7 @@ def trainer(race: Race, best: bool = False) -> Model:
         )  # fmt: skip
         transformers.Trainer(model, arguments, train_dataset=Packed(), callbacks=[Marks()]).train()
     if race.seconds is None:
-        PACES[best] = race.pace
+        PACES[best] = race.pace, race.lost
     return lambda ids: model(ids).logits
 
 
