@@ -115,9 +115,10 @@ def test_slurm_starts_the_processes_as_well(place):
     assert same(place / "one" / "latest", run)
 
 
-def test_sharded_weights_learn_the_same_and_can_be_gone_on_with_by_one_process(tmp_path):
+@pytest.mark.parametrize("ema", ["null", "0.9"])
+def test_sharded_weights_learn_the_same_and_can_be_gone_on_with_by_one_process(ema, tmp_path):
     # Sharded, there is no double precision; with small steps rounding does not grow to where it can be seen.
-    single = [*SETTINGS, "trainer.precision=32-true", "optim.lr=0.0003", "cache_dir=cache"]
+    single = [*SETTINGS, "trainer.precision=32-true", "optim.lr=0.0003", f"optim.ema={ema}", "cache_dir=cache"]
     for name, arguments in (("one", []), ("two", ["trainer=fsdp", "trainer.devices=2"])):
         done = sprig("train", *single, *arguments, f"output_dir={name}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
