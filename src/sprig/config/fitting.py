@@ -29,6 +29,7 @@ from sprig.training.throughput import Machine, matmul_peak, training_flops
 def fit(job: Job) -> None:
     """Stages 4 and 5."""
     settings, data = job.settings, job.data
+    job.model.model.activation_checkpointing = settings.trainer.activation_checkpointing
     job.module = LanguageModelling(
         job.model,
         settings.optim,

@@ -64,11 +64,13 @@ def memory_explained(settings: TrainConfig, precision: str) -> Iterator[None]:
 
 
 def how_to_take_less(settings: TrainConfig, precision: str) -> str:
-    """The settings that lower memory, in the order of their effect: rows at a time, their length, model, precision."""
+    """The settings that lower memory, in the order of their effect: rows at a time, what is kept of them, and so on."""
     batch, steps = settings.data.batch_size, settings.trainer.accumulate_grad_batches
     ways = []
     if batch > 1:
         ways.append(f"data.batch_size={-(-batch // 2)} trainer.accumulate_grad_batches={2 * steps} (learns the same)")
+    if not settings.trainer.activation_checkpointing:
+        ways.append("trainer.activation_checkpointing=true (learns the same, a third slower)")
     if settings.data.seq_len > 1:
         ways.append(f"data.seq_len={settings.data.seq_len // 2}")
     ways.append("a smaller model= or model.hidden_size, model.num_hidden_layers")

@@ -74,6 +74,8 @@ class TrainerConfig:
     """One of Lightning's, or auto: bf16-mixed where the machine multiplies bfloat16 fast, else 32-true."""
     compile: Any = "auto"
     """true, false, or auto: compile the layers (torch.compile) if the run is long enough to pay for it."""
+    activation_checkpointing: bool = False
+    """Keep for the backward pass what enters each layer only and compute the rest again: less memory, slower steps."""
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = 1.0
     val_check_interval: int | float | None = None
