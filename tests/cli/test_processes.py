@@ -158,6 +158,17 @@ def test_a_signal_stops_all_after_the_same_step_and_one_process_goes_on_as_two_w
     assert [epoch["tokens"] for epoch in epochs(two)] == [epochs(two)[0]["tokens"] * (n + 1) for n in range(last)]
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_signal_to_one_process_alone_stops_all_with_a_state_on_the_disk(number, tmp_path):
+    process = started(*LONG, *TWO, cwd=tmp_path)
+    os.kill(children(process)[number], signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors.count("everything is saved") == 1 and "Traceback" not in errors
+    step = errors.split("Stopped by SIGTERM after step ")[1].split(";")[0]
+    assert (tmp_path / "outputs" / "latest" / "checkpoints" / "states" / f"step-{step}" / "state.ckpt").is_file()
+
+
 def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path):
     process = started(*LONG, *TWO, cwd=tmp_path)
     os.kill(children(process)[1], signal.SIGKILL)
