@@ -283,7 +283,7 @@ FAULTS = {
     ),
     "files limited in size to the end": Fault(at_step(3, limit_files(50_000)), 1, "Go on with:", lost="rows"),
     "no room before the start": Fault(
-        lambda: setattr(resources, "disk_needed", lambda _: 1 << 60), 1, "name another place by output_dir="
+        lambda: setattr(resources, "disk_needed", lambda *_: 1 << 60), 1, "name another place by output_dir="
     ),
     "a killed preparation process": Fault(no_encoding, 1, "was ended by SIGKILL", arguments=("cache_dir=fresh",)),
 }

@@ -115,9 +115,10 @@ def test_slurm_starts_the_processes_as_well(place):
     assert same(place / "one" / "latest", run)
 
 
-def test_sharded_weights_learn_the_same_and_can_be_gone_on_with_by_one_process(tmp_path):
+@pytest.mark.parametrize("ema", ["null", "0.9"])
+def test_sharded_weights_learn_the_same_and_can_be_gone_on_with_by_one_process(ema, tmp_path):
     # Sharded, there is no double precision; with small steps rounding does not grow to where it can be seen.
-    single = [*SETTINGS, "trainer.precision=32-true", "optim.lr=0.0003", "cache_dir=cache"]
+    single = [*SETTINGS, "trainer.precision=32-true", "optim.lr=0.0003", f"optim.ema={ema}", "cache_dir=cache"]
     for name, arguments in (("one", []), ("two", ["trainer=fsdp", "trainer.devices=2"])):
         done = sprig("train", *single, *arguments, f"output_dir={name}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -155,6 +156,17 @@ def test_a_signal_stops_all_after_the_same_step_and_one_process_goes_on_as_two_w
         assert done.returncode == 0 and f"epoch {last}/{last}" in done.stdout, done.stderr
     assert same(one, two)
     assert [epoch["tokens"] for epoch in epochs(two)] == [epochs(two)[0]["tokens"] * (n + 1) for n in range(last)]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_signal_to_one_process_alone_stops_all_with_a_state_on_the_disk(number, tmp_path):
+    process = started(*LONG, *TWO, cwd=tmp_path)
+    os.kill(children(process)[number], signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors.count("everything is saved") == 1 and "Traceback" not in errors
+    step = errors.split("Stopped by SIGTERM after step ")[1].split(";")[0]
+    assert (tmp_path / "outputs" / "latest" / "checkpoints" / "states" / f"step-{step}" / "state.ckpt").is_file()
 
 
 def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path):

@@ -9,13 +9,14 @@ from sprig.config.resources import check_space, disk_needed, how_to_take_less, m
 
 def test_settings_that_lower_memory_come_in_the_order_of_their_effect(settings):
     said = how_to_take_less(settings("data.seq_len=32", "trainer.accumulate_grad_batches=3"), "32-true")
-    places = [said.index(word) for word in ("data.batch_size=8", "accumulate_grad_batches=6", "seq_len=16", "model=")]
+    words = ("data.batch_size=8", "accumulate_grad_batches=6", "activation_checkpointing=true", "seq_len=16", "model=")
+    places = [said.index(word) for word in words]
     assert places == sorted(places) and said.endswith("trainer.precision=bf16-mixed")
 
 
 def test_what_cannot_be_lowered_is_not_named(settings):
-    said = how_to_take_less(settings("data.batch_size=1"), "bf16-mixed")
-    assert "batch_size" not in said and "precision" not in said
+    said = how_to_take_less(settings("data.batch_size=1", "trainer.activation_checkpointing=true"), "bf16-mixed")
+    assert "batch_size" not in said and "checkpointing" not in said and "precision" not in said
 
 
 def too_much() -> None:
@@ -49,6 +50,8 @@ def test_space_for_two_states_and_one_being_written_is_asked_for_and_what_is_the
     with pytest.raises(ValueError, match=r"take up to 50 MB[^\n]*\nFree 1 MB") as error:
         check_space(tmp_path, 1_000_000)
     assert str(error.value).count("\n") == 1
+    with pytest.raises(ValueError, match="Free 13 MB"):  # a state with an average has its weights twice
+        check_space(tmp_path, 1_000_000, averaged=True)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "state.ckpt").write_bytes(bytes(500_000))
     check_space(tmp_path, 1_000_000)

@@ -56,6 +56,18 @@ def test_a_batch_that_is_learnt_by_heart_is_the_same_one_in_each_epoch(overfit, 
     assert len(rows) == different
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_activation_checkpointing_is_as_asked_for(asked, settings, run, monkeypatch):
+    found = []
+    monkeypatch.setattr(
+        LanguageModelling,
+        "on_train_batch_start",
+        lambda module, *_: found.append(module.transformer.model.activation_checkpointing),
+    )
+    train(settings(f"trainer.activation_checkpointing={asked}"), run)
+    assert found == [asked, asked]
+
+
 def test_nobody_is_logged_in_who_has_said_offline(monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setenv("WANDB_MODE", "offline")

@@ -78,6 +78,39 @@ def test_one_batch_can_be_learnt_by_heart() -> None:
     assert loss.item() < 0.1
 
 
+def learnt(model: Transformer) -> tuple[float, list[torch.Tensor], int]:
+    """The loss of a batch, its gradients, and the bytes that were kept for them."""
+    kept = 0
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        nonlocal kept
+        kept += tensor.nbytes
+        return tensor
+
+    ids = torch.randint(257, (4, 33), generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(2)  # of dropout
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
+    return loss.item(), list(torch.autograd.grad(loss, list(model.parameters()))), kept
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_activation_checkpointing_keeps_a_fraction_and_learns_the_same(dropout: float) -> None:
+    model = random_model(attention_dropout=dropout).train()
+    loss, gradients, kept = learnt(model)
+    model.model.activation_checkpointing = True
+    again, same, fewer = learnt(model)
+    assert again == loss and all(torch.equal(a, b) for a, b in zip(gradients, same, strict=True))
+    assert fewer < kept / 4
+
+
+def test_only_training_is_checkpointed() -> None:
+    model = random_model()
+    kept = learnt(model)[2]
+    model.model.activation_checkpointing = True
+    assert learnt(model)[2] == kept
+
+
 def test_tied_weights_are_one_tensor_counted_once() -> None:
     tied, untied = random_model(tie_word_embeddings=True), random_model(tie_word_embeddings=False)
     assert tied.lm_head.weight is tied.model.embed_tokens.weight

@@ -72,10 +72,15 @@ def kill() -> None:
 
 
 def fitted(
-    place: Path, record: Record, cell: tuple[float, str, int], interval: int | None, fault=None, resume: bool = False
+    place: Path,
+    record: Record,
+    cell: tuple[float, str, int, float | None],
+    interval: int | None,
+    fault=None,
+    resume: bool = False,
 ) -> tuple[LanguageModelling, L.Trainer]:
     """Train two epochs, or go on with them."""
-    dropout, layout, accumulation = cell
+    dropout, layout, accumulation, ema = cell
     documents = [Document(f"def f{n}(): return {n * n}", str(n), str(n)) for n in range(40)]
     rows = pack(encode(documents, TOKENIZER), 32, layout)
     torch.manual_seed(0)
@@ -84,7 +89,7 @@ def fitted(
         num_attention_heads=2, num_key_value_heads=2, head_dim=16, max_position_embeddings=32,
         attention_dropout=dropout,
     )  # fmt: skip
-    module = LanguageModelling(Transformer(config), OptimConfig(), ["loss", "accuracy"], TOKENIZER.token_bytes)
+    module = LanguageModelling(Transformer(config), OptimConfig(ema=ema), ["loss", "accuracy"], TOKENIZER.token_bytes)
     checkpoints = Checkpoints(place, lambda *_: None, state_path, "val/loss", "min", {}, every_steps=1)
     interruption = Interruption(checkpoints)
     strikes = {"stop": lambda: interruption._ask(15, None), "kill": kill}
@@ -109,7 +114,7 @@ def final_state(module: LanguageModelling, trainer: L.Trainer) -> list[Any]:
     """Everything that makes the next step what it is, flattened."""
     optimizer = trainer.optimizers[0].state_dict()
     scheduler = trainer.lr_scheduler_configs[0].scheduler.state_dict()
-    flat = [*module.transformer.state_dict().values(), trainer.global_step, module.tokens_seen, torch.get_rng_state()]
+    flat = [*module.state_dict().values(), trainer.global_step, module.tokens_seen, torch.get_rng_state()]
     for state in optimizer["state"].values():
         flat += state.values()
     flat += optimizer["param_groups"]
@@ -131,8 +136,11 @@ FAULTS = {
 }
 
 
+CELLS = [*product((0.0, 0.1), ("padded", "packed"), (1, 3), (None,)), (0.1, "packed", 3, 0.9)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", list(product((0.0, 0.1), ("padded", "packed"), (1, 3))), ids=str)
+@pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_an_interrupted_run_is_bit_by_bit_an_uninterrupted_one(cell, tmp_path):
     wholes = {}
     for interval in (None, INTERVAL):

@@ -6,6 +6,7 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
 from sprig.checkpoint.states import newest_state, state_path
 from sprig.config.building import StateFiles
@@ -274,3 +275,18 @@ def test_a_loss_that_is_no_number_is_left_out_of_the_mean(tmp_path):
     run.fit(trained, RowsDataModule(rows, rows, 4, seed=0, trim=False))
     assert math.isnan(losses[2]) and trained.skipped_steps == 1
     assert run.callback_metrics["train/loss"] == pytest.approx(sum(losses[:2] + losses[3:]) / 3, rel=0.02)
+
+
+def test_lightning_exchanges_no_signals_of_its_own(monkeypatch, tmp_path):
+    """It would make every step wait for the device; with several processes, Interruption does what it is for."""
+    exchanged: list[int] = []
+    monkeypatch.setattr(
+        _TrainingEpochLoop, "_broadcast_sigterm_tensor", lambda loop: exchanged.append(loop.global_step)
+    )
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(L.Trainer, "world_size", 2)
+    checkpoints = Checkpoints(tmp_path, lambda *_: None, state_path, "val/loss", "min", {})
+    for callbacks in ([], [Interruption(checkpoints)]):
+        exchanged.clear()
+        trainer(tmp_path, *callbacks, max_steps=3, max_epochs=-1, limit_val_batches=0).fit(module(), data(rows_of(20)))
+        assert exchanged == ([] if callbacks else [0, 1, 2])

@@ -15,6 +15,7 @@ from sprig.data.datamodule import RowsDataModule
 from sprig.evaluation.functions import score, write_functions
 from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.compilation import Compilation
+from sprig.training.callbacks.garbage_collection import GarbageCollection
 from sprig.training.callbacks.held_out import HeldOutFunctions
 from sprig.training.callbacks.interruption import Interruption
 from sprig.training.callbacks.observing import Observing
@@ -28,6 +29,7 @@ from sprig.training.throughput import Machine, matmul_peak, training_flops
 def fit(job: Job) -> None:
     """Stages 4 and 5."""
     settings, data = job.settings, job.data
+    job.model.model.activation_checkpointing = settings.trainer.activation_checkpointing
     job.module = LanguageModelling(
         job.model,
         settings.optim,
@@ -127,6 +129,7 @@ def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
         Interruption(job.checkpoints, job.processes),
         Compilation(job.compile, job.device, job.trace.training, job.processes),
         Observing(job.trace.training, machine, job.device),
+        GarbageCollection(),
     ]
     if job.functions:
         callbacks.insert(

@@ -15,17 +15,20 @@ _OPTIMISER = 2 * _WEIGHT  # AdamW's two moments; Muon has one
 _SETTLED = 1 << 20  # bytes of tokenizer, trace and figures, roughly
 
 
-def disk_needed(parameters: int) -> int:
-    """Bytes that the checkpoints of a model take at most: states, best and last, and one of each being written."""
-    state, weights = (_WEIGHT + _OPTIMISER) * parameters, _WEIGHT * parameters
+def disk_needed(parameters: int, averaged: bool = False) -> int:
+    """Bytes that the checkpoints of a model take at most: states, best and last, and one of each being written.
+
+    averaged: a state holds a moving average of the weights as well.
+    """
+    state, weights = (_WEIGHT * (1 + averaged) + _OPTIMISER) * parameters, _WEIGHT * parameters
     return (KEPT + 1) * state + 3 * weights + _SETTLED
 
 
-def check_space(directory: Path, parameters: int) -> None:
+def check_space(directory: Path, parameters: int, averaged: bool = False) -> None:
     """ValueError, in two lines, if the file system of a run directory has no room for what the run will keep."""
     checkpoints = directory / "checkpoints"
     there = sum(path.stat().st_size for path in checkpoints.rglob("*") if path.is_file())
-    needed, free = disk_needed(parameters) - there, shutil.disk_usage(directory).free
+    needed, free = disk_needed(parameters, averaged) - there, shutil.disk_usage(directory).free
     if free < needed:
         raise ValueError(
             f"The checkpoints of {parameters:,} parameters take up to {_megabytes(needed)} MB, and "
@@ -61,11 +64,13 @@ def memory_explained(settings: TrainConfig, precision: str) -> Iterator[None]:
 
 
 def how_to_take_less(settings: TrainConfig, precision: str) -> str:
-    """The settings that lower memory, in the order of their effect: rows at a time, their length, model, precision."""
+    """The settings that lower memory, in the order of their effect: rows at a time, what is kept of them, and so on."""
     batch, steps = settings.data.batch_size, settings.trainer.accumulate_grad_batches
     ways = []
     if batch > 1:
         ways.append(f"data.batch_size={-(-batch // 2)} trainer.accumulate_grad_batches={2 * steps} (learns the same)")
+    if not settings.trainer.activation_checkpointing:
+        ways.append("trainer.activation_checkpointing=true (learns the same, a third slower)")
     if settings.data.seq_len > 1:
         ways.append(f"data.seq_len={settings.data.seq_len // 2}")
     ways.append("a smaller model= or model.hidden_size, model.num_hidden_layers")

@@ -86,7 +86,7 @@ def _prepare(job: Job) -> None:
     if job.processes.rank:  # what each drops out is its own
         torch.manual_seed(job.settings.seed + job.processes.rank)
     else:
-        check_space(job.directory, job.model.num_parameters)
+        check_space(job.directory, job.model.num_parameters, averaged=job.settings.optim.ema is not None)
     job.trace.model = {
         "parameters": job.model.num_parameters,
         **asdict(shape),

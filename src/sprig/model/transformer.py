@@ -7,6 +7,7 @@ Letters in shape comments, here and in the other files of this folder:
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sprig.model.attention import Attention, KeyValueCache
 from sprig.model.config import ModelConfig
@@ -43,6 +44,8 @@ class Decoder(nn.Module):
         self.rotary = RotaryPositions(config)
         self.layers = nn.ModuleList(Layer(config, number) for number in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.activation_checkpointing = False
+        """In training, keep what enters each layer and compute the rest again when the backward pass needs it."""
 
     def forward(self, input_ids: Tensor, cache: KeyValueCache | None = None, documents: Tensor | None = None) -> Tensor:
         """(B, T) -> (B, T, D); documents as for Transformer."""
@@ -54,7 +57,10 @@ class Decoder(nn.Module):
             same = documents[:, None, :, None] == documents[:, None, None, :]  # (B, 1, T, T)
             visible = same.tril()
         for layer in self.layers:
-            x = layer(x, rotary, cache, visible)
+            if self.activation_checkpointing and self.training:
+                x = checkpoint(layer, x, rotary, cache, visible, use_reentrant=False)
+            else:
+                x = layer(x, rotary, cache, visible)
         output: Tensor = self.norm(x)
         return output
 

@@ -22,6 +22,9 @@ class OptimConfig:
     """Muon's, Nesterov."""
     z_loss: float = 0.0
     """Weight of the mean squared log of the softmax's denominator in the loss; 0: none."""
+    ema: float | None = None
+    """Decay of a moving average of the weights, such as 0.999: it is what is then measured, saved and generated with,
+    while training goes on with the weights themselves. null: no average."""
     warmup: float = 0.02
     """The part of all steps in which the learning rate rises to its peak, in [0, 1)."""
     warmdown: float = 0.6
@@ -41,6 +44,8 @@ class OptimConfig:
             raise ValueError(f"optim.momentum={self.momentum} must be in [0, 1).")
         if not 0 <= self.z_loss < math.inf:
             raise ValueError(f"optim.z_loss={self.z_loss} must be 0 (none) or more, and finite.")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ValueError(f"optim.ema={self.ema} must be between 0 and 1, both excluded, or null (no average).")
         if self.warmup < 0 or self.warmdown < 0 or self.warmup + self.warmdown > 1:
             raise ValueError(
                 f"optim.warmup={self.warmup} and optim.warmdown={self.warmdown} are parts of the run: "
@@ -69,6 +74,8 @@ class TrainerConfig:
     """One of Lightning's, or auto: bf16-mixed where the machine multiplies bfloat16 fast, else 32-true."""
     compile: Any = "auto"
     """true, false, or auto: compile the layers (torch.compile) if the run is long enough to pay for it."""
+    activation_checkpointing: bool = False
+    """Keep for the backward pass what enters each layer only and compute the rest again: less memory, slower steps."""
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = 1.0
     val_check_interval: int | float | None = None

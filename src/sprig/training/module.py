@@ -1,7 +1,8 @@
 """One step of training and of validation, as Lightning asks for them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sprig.data.loading import Batch
 from sprig.model.transformer import Transformer
@@ -50,6 +52,9 @@ class LanguageModelling(L.LightningModule):
         """optimizer_dtype is what Muon orthogonalises in: bfloat16 where the machine multiplies it fast."""
         super().__init__()
         self.transformer = transformer
+        # A part of the module, so that Lightning moves it, saves it with the state and loads it again.
+        self.averaged = None if optim.ema is None else deepcopy(transformer).requires_grad_(False)
+        """The moving average of the weights, where optim.ema asks for one."""
         self.loss = LinearCrossEntropy(optim.z_loss)
         self.metrics = Metrics(metrics, token_bytes)
         self.tokens_seen = 0
@@ -74,20 +79,32 @@ class LanguageModelling(L.LightningModule):
         """Leave each process with its part of the weights, where the strategy shards them."""
         if self.device_mesh is None or self._sharded:
             return
+        mesh = self.device_mesh["data_parallel"]
         for layer in (*self.transformer.model.layers, self.transformer):
-            fully_shard(layer, mesh=self.device_mesh["data_parallel"])
+            fully_shard(layer, mesh=mesh)
         register_fsdp_forward_method(self.transformer, "hidden")
+        if self.averaged is not None:
+            for layer in (*self.averaged.model.layers, self.averaged):
+                # No backward pass follows, which would leave each process with its part again.
+                fully_shard(layer, mesh=mesh, reshard_after_forward=True)
 
     @property
     def _sharded(self) -> bool:
         return isinstance(self.transformer, FSDPModule)
 
+    @property
+    def _measured(self) -> Transformer:
+        return self.transformer if self.averaged is None else self.averaged
+
     def whole_transformer(self) -> Transformer:
-        """The model with all of its weights, for rank 0 to use; where they are sharded, all have to call this."""
+        """The model to measure and save, the average where there is one, with all of its weights, for rank 0 to use.
+
+        Where they are sharded, all processes have to call this.
+        """
         if not self._sharded:
-            return self.transformer
+            return self._measured
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        weights = get_model_state_dict(self.transformer, options=options)
+        weights = get_model_state_dict(self._measured, options=options)
         with torch.random.fork_rng():
             whole = Transformer(self.transformer.config)
         if self._processes.rank == 0:
@@ -133,9 +150,30 @@ class LanguageModelling(L.LightningModule):
                 f"{self.epoch_number} at batch {self.trainer.fit_loop.epoch_loop.batch_idx + 1}: training has diverged."
             )
 
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Take a step, and bring the average of the weights up to date before anything is saved.
+
+        The first steps count for more than optim.ema says, with a decay of (1 + step) / (10 + step) at most, as in
+        TensorFlow's ExponentialMovingAverage: a short run's average would be its initial weights.
+        """
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.averaged is None:
+            return
+        assert self._optim.ema is not None
+        step = self.global_step + 1
+        # Not AveragedModel: it reads its own count of steps, which waits for the device.
+        average = get_ema_multi_avg_fn(min(self._optim.ema, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
+        average(list(self.averaged.parameters()), list(self.transformer.parameters()), step)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a held-out batch."""
-        self.metrics.update(self.transformer(batch.input_ids, documents=batch.documents), batch)
+        self.metrics.update(self._measured(batch.input_ids, documents=batch.documents), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics, and the mean training loss since the last validation."""

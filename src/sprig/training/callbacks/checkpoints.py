@@ -242,6 +242,8 @@ def between_steps(trainer: L.Trainer) -> bool:
 def _tensors(trainer: L.Trainer, module: LanguageModelling) -> Iterator[tuple[str, Tensor]]:
     """The floating-point tensors of a state: weights and the optimiser's own."""
     yield from module.transformer.named_parameters()
+    if module.averaged is not None:
+        yield from module.averaged.named_parameters("averaged")
     for optimizer in trainer.optimizers:
         for state in optimizer.state.values():
             for name, value in state.items():
