@@ -13,6 +13,7 @@ from sprig.config.job import Job
 from sprig.config.resources import memory_explained
 from sprig.data.datamodule import RowsDataModule
 from sprig.evaluation.functions import score, write_functions
+from sprig.model.transformer import Transformer
 from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.compilation import Compilation
 from sprig.training.callbacks.held_out import HeldOutFunctions
@@ -28,14 +29,8 @@ from sprig.training.throughput import Machine, matmul_peak, training_flops
 def fit(job: Job) -> None:
     """Stages 4 and 5."""
     settings, data = job.settings, job.data
-    job.module = LanguageModelling(
-        job.model,
-        settings.optim,
-        settings.metrics.names,
-        data.tokenizer.token_bytes,
-        processes=job.processes,
-        optimizer_dtype=torch.bfloat16 if fast_bfloat16(job.device) else torch.float32,
-    )
+    job.module = module_of(job, job.model)
+    job.trace.training.batch_size = settings.data.batch_size
     rows = RowsDataModule(
         data.train,
         data.val,
@@ -98,6 +93,18 @@ def fit(job: Job) -> None:
     if job.trace.epochs:
         last = job.trace.epochs[-1]
         job.report(stages.validation_stage(data, job.model, last.metrics, validating))
+
+
+def module_of(job: Job, transformer: Transformer) -> LanguageModelling:
+    """What trains transformer as the job's settings say."""
+    return LanguageModelling(
+        transformer,
+        job.settings.optim,
+        job.settings.metrics.names,
+        job.data.tokenizer.token_bytes,
+        processes=job.processes,
+        optimizer_dtype=torch.bfloat16 if fast_bfloat16(job.device) else torch.float32,
+    )
 
 
 def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:

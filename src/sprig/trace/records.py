@@ -82,6 +82,8 @@ class Training:
     peak_memory: int | None = None
     """Bytes."""
     compiled: bool | None = None
+    batch_size: int | None = None
+    """Rows in a batch, of all processes together."""
 
 
 @dataclass

@@ -63,7 +63,7 @@ class LanguageModelling(L.LightningModule):
         self._skipped_in_a_row = 0
         self._processes = processes or Processes()
         self._optim = optim
-        self._optimizer_dtype = optimizer_dtype
+        self.optimizer_dtype = optimizer_dtype
         self._nats: Tensor | float = 0.0  # of this process's rows since the last validation, on the device
         self._counted: Tensor | float = 0.0  # their tokens
         self._progress: Progress | None = None
@@ -149,7 +149,7 @@ class LanguageModelling(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser and a learning rate that follows the schedule step by step."""
-        optimizer = build_optimizer(self.transformer, self._optim, self._optimizer_dtype)
+        optimizer = build_optimizer(self.transformer, self._optim, self.optimizer_dtype)
         total = self.trainer.estimated_stepping_batches  # infinite or -1 where only the clock ends the run
         timers = [callback for callback in self.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
         progress = Progress(
