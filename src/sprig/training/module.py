@@ -69,6 +69,7 @@ class LanguageModelling(L.LightningModule):
         self._progress: Progress | None = None
         self._first_seconds: float | None = None  # of an earlier part of the run
         self._random_state: Tensor | None = None
+        self._device_random_state: Tensor | None = None
 
     def configure_model(self) -> None:
         """Leave each process with its part of the weights, where the strategy shards them."""
@@ -173,6 +174,8 @@ class LanguageModelling(L.LightningModule):
         """Let a resumed run draw (dropout) what an uninterrupted one would."""
         if self._random_state is not None:
             torch.set_rng_state(self._random_state.cpu())
+        if self._device_random_state is not None:
+            torch.get_device_module(self.device).set_rng_state(self._device_random_state.cpu())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what Lightning does not."""
@@ -184,7 +187,13 @@ class LanguageModelling(L.LightningModule):
             "skipped_steps": self.skipped_steps,
             "first_seconds": self._progress.first_seconds if self._progress else None,
             "random_states": self._processes.gather(torch.get_rng_state()),
+            "device_random_states": self._processes.gather(self._states_of_device()),
         }
+
+    def _states_of_device(self) -> dict[str, Tensor]:
+        """What dropout on this process's GPU draws from, by the kind of GPU; nothing on a processor."""
+        kind = self.device.type
+        return {} if kind == "cpu" else {kind: torch.get_device_module(kind).get_rng_state()}
 
     def _trained_on(self) -> tuple[float, float]:
         """Nats and tokens of all processes since the last validation."""
@@ -199,6 +208,9 @@ class LanguageModelling(L.LightningModule):
         self._nats, self._counted = (0.0, 0.0) if rank else (kept["nats"], kept["counted"])
         # With more processes than before, the new ones go on with what they were seeded with.
         self._random_state = states[rank] if rank < len(states) else None
+        # With another kind of device, too; states from before they were kept have none.
+        of_devices = kept.get("device_random_states", [])
+        self._device_random_state = of_devices[rank].get(self.device.type) if rank < len(of_devices) else None
         self._first_seconds = kept["first_seconds"]
         if self._progress is not None:
             self._progress.first_seconds = self._first_seconds
