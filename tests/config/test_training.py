@@ -3,9 +3,11 @@ import sys
 from contextlib import suppress
 
 import pytest
+import torch
 import wandb
 
 from sprig import checkpoint
+from sprig.checkpoint.states import state_path
 from sprig.config import building
 from sprig.config.training import train
 from sprig.training.module import LanguageModelling
@@ -54,6 +56,12 @@ def test_a_batch_that_is_learnt_by_heart_is_the_same_one_in_each_epoch(overfit, 
     monkeypatch.setattr(LanguageModelling, "on_train_batch_start", lambda _, batch, __: rows.add(str(batch.input_ids)))
     train(settings(f"trainer.overfit_batches={overfit}", "trainer.max_epochs=3", "trainer.limit_train_batches=1"), run)
     assert len(rows) == different
+
+
+def test_a_state_between_two_validations_has_counted_the_loss_of_its_own_step(settings, run):
+    train(settings("callbacks.save_every_steps=1"), run)
+    state = torch.load(state_path(run / "checkpoints" / "states", 1), weights_only=True)
+    assert state["callbacks"]["Observing"]["usual"]["seen"] == 1
 
 
 def test_nobody_is_logged_in_who_has_said_offline(monkeypatch):

@@ -130,10 +130,10 @@ def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
     job.tracing = Tracing(job.trace, job.directory / "trace.json")
     callbacks: list[L.Callback] = [
         job.tracing,
+        Observing(job.trace.training, machine, job.device),  # before what saves, so that it has counted the step
         job.checkpoints,
         Interruption(job.checkpoints, job.processes),
         Compilation(job.compile, job.device, job.trace.training, job.processes),
-        Observing(job.trace.training, machine, job.device),
     ]
     if job.functions:
         callbacks.insert(
