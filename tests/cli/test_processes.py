@@ -11,8 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from cli.command import ROOT, sprig
+from sprig.checkpoint import load, load_from_elsewhere
+from their_models import write_model
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +87,19 @@ def test_the_same_batches_give_the_same_losses_and_figures_whatever_the_number_o
     one, two = place / "one" / "latest", place / "two" / "latest"
     assert len(steps(one)) == 2 * 19
     assert same(one, two)
+
+
+def test_two_processes_start_from_the_weights_of_others_as_one_does(tmp_path):
+    write_model(tmp_path / "theirs", "qwen3")
+    given = load_from_elsewhere(str(tmp_path / "theirs")).transformer.state_dict()
+    settings = [setting for setting in SETTINGS if not setting.startswith(("model=", "data.vocab_size=", "optim"))]
+    start = ["model.init_from=theirs", "trainer.max_epochs=1", "optim.lr=1e-12", "cache_dir=cache"]  # learns nothing
+    for name, arguments in (("one", []), ("two", TWO)):
+        done = sprig("train", *settings, *arguments, *start, f"output_dir={name}", cwd=tmp_path)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        trained = load(tmp_path / name / "latest" / "checkpoints" / "last").transformer.state_dict()
+        assert all(torch.allclose(trained[key], weights, atol=1e-7) for key, weights in given.items())
+    assert same(tmp_path / "one" / "latest", tmp_path / "two" / "latest")
 
 
 def test_two_processes_leave_one_directory_and_one_output(place):

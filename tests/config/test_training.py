@@ -3,9 +3,11 @@ import sys
 from contextlib import suppress
 
 import pytest
+import torch
 import wandb
 
 from sprig import checkpoint
+from sprig.checkpoint.states import state_path
 from sprig.config import building
 from sprig.config.training import train
 from sprig.training.module import LanguageModelling
@@ -66,6 +68,12 @@ def test_activation_checkpointing_is_as_asked_for(asked, settings, run, monkeypa
     )
     train(settings(f"trainer.activation_checkpointing={asked}"), run)
     assert found == [asked, asked]
+
+
+def test_a_state_between_two_validations_has_counted_the_loss_of_its_own_step(settings, run):
+    train(settings("callbacks.save_every_steps=1"), run)
+    state = torch.load(state_path(run / "checkpoints" / "states", 1), weights_only=True)
+    assert state["callbacks"]["Observing"]["usual"]["seen"] == 1
 
 
 def test_nobody_is_logged_in_who_has_said_offline(monkeypatch):

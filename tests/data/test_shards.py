@@ -138,6 +138,29 @@ def test_what_goes_wrong_while_a_shard_is_made_ahead_is_raised_where_it_is_neede
         next(batches)
 
 
+@pytest.mark.parametrize("hanging", [0, 1])
+def test_a_shard_that_never_comes_ends_the_run_with_a_sentence(hanging, monkeypatch):
+    monkeypatch.setattr(shards, "PATIENCE", 0.2)
+    never = threading.Event()
+
+    def make(_: int, shard: int) -> Rows:
+        if shard == hanging:
+            never.wait(8)
+        return shards_of(corpus_of([8] * 2), None, CONFIG).rows(0, 0)
+
+    with pytest.raises(OSError, match=rf"Part {hanging + 1} of 2 of the training data has not come within 0\.2 s"):
+        list(BatchLoader(Shards(make, [2, 2]), 1, seed=None, trim=False))
+    never.set()
+
+
+def test_a_store_that_gives_up_by_itself_is_heard():
+    def make(_: int, shard: int) -> Rows:
+        raise TimeoutError("the store says no")
+
+    with pytest.raises(TimeoutError, match="the store says no"):
+        Shards(make, [2, 2]).rows(0, 0)
+
+
 def test_turned_documents_of_several_shards_fill_the_announced_batches_and_leave_the_rest(tokenizer):
     config = DataConfig(seq_len=8, layout="packed", fim_rate=0.9)
     corpus = real(tokenizer)

@@ -6,6 +6,7 @@ Batches are read from memory maps in the training process: there are no loader w
 import hashlib
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -158,3 +159,46 @@ def test_an_interrupted_run_is_bit_by_bit_an_uninterrupted_one(cell, tmp_path):
         assert record.batches == whole.batches, name
         assert record.validations == whole.validations, name
         assert all(equal(a, b) for a, b in zip(state, expected, strict=True)), name
+
+
+class Device:
+    """Stands for a GPU's random numbers."""
+
+    def __init__(self, state: list[int]) -> None:
+        self.state = torch.tensor(state, dtype=torch.uint8)
+
+    def get_rng_state(self) -> torch.Tensor:
+        return self.state.clone()
+
+    def set_rng_state(self, state: torch.Tensor) -> None:
+        self.state = state
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("cuda", [1, 2]), ("mps", [9]), ("cpu", [9])])
+def test_a_gpu_draws_on_from_where_it_was_and_another_kind_from_its_own_start(kind, expected, tmp_path, monkeypatch):
+    device = Device([1, 2])
+    monkeypatch.setattr(torch, "get_device_module", lambda *_: device)
+
+    def on(kind: str) -> LanguageModelling:
+        monkeypatch.setattr(LanguageModelling, "device", SimpleNamespace(type=kind))
+        config = ModelConfig(
+            vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+            num_key_value_heads=1, head_dim=8, max_position_embeddings=4,
+        )  # fmt: skip
+        return LanguageModelling(Transformer(config), OptimConfig(), ["loss"], TOKENIZER.token_bytes)
+
+    kept: dict[str, Any] = {}
+    on("cuda").on_save_checkpoint(kept)
+    assert [list(states) for states in kept["sprig"]["device_random_states"]] == [["cuda"]]
+    torch.save(kept, tmp_path / "state.ckpt")
+    device.state = torch.tensor([9], dtype=torch.uint8)
+    resumed = on(kind)
+    resumed.on_load_checkpoint(torch.load(tmp_path / "state.ckpt", weights_only=True))
+    resumed.on_train_start()
+    assert device.state.tolist() == expected
+
+
+def test_a_processor_keeps_no_other_random_numbers_than_its_own(tmp_path):
+    fitted(tmp_path, Record(), (0.0, "padded", 1), None)
+    state = torch.load(newest_state(tmp_path / "states")[0], weights_only=True)["sprig"]
+    assert state["device_random_states"] == [{}] and len(state["random_states"]) == 1

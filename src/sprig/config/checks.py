@@ -4,11 +4,10 @@ import difflib
 from pathlib import Path
 
 from sprig.config.schema import TrainConfig
-from sprig.config.vocabulary import AUTO
 from sprig.data import sources
 from sprig.data.cleaning import licenses
 from sprig.data.cleaning.filters import all_filters
-from sprig.data.config import DataConfig
+from sprig.data.config import AUTO, DataConfig
 
 LAYOUTS = ("padded", "packed")
 STRATEGIES = ("auto", "ddp", "fsdp")
@@ -47,6 +46,11 @@ def check_train(settings: TrainConfig) -> None:
         raise ValueError(f"trainer.devices={trainer.devices} must be at least 1, or -1 for all.")
     if trainer.strategy not in STRATEGIES:
         raise ValueError(f"trainer.strategy={trainer.strategy!r} must be one of: {', '.join(STRATEGIES)}.")
+    if trainer.strategy == "fsdp" and settings.data.batch_size == AUTO:
+        raise ValueError(
+            "data.batch_size=auto tries steps of a model that is whole, which trainer.strategy=fsdp shares out: "
+            "set data.batch_size to a number."
+        )
     check_monitor(settings, functions=settings.callbacks.held_out_headers > 0, headers=True)
     if settings.callbacks.mode not in ("min", "max"):
         raise ValueError(f"callbacks.mode={settings.callbacks.mode!r} must be min or max.")
@@ -89,7 +93,9 @@ def check_data(data: DataConfig) -> None:
         raise ValueError(f"data.vocab_size={data.vocab_size!r:.80} must be a number of tokens, or auto.")
     if data.seq_len < 1:
         raise ValueError(f"data.seq_len={data.seq_len} must be at least 1.")
-    if data.batch_size < 1:
+    if type(data.batch_size) is not int and data.batch_size != AUTO:
+        raise ValueError(f"data.batch_size={data.batch_size!r:.80} must be a number of rows, or auto.")
+    if data.batch_size != AUTO and data.batch_size < 1:
         raise ValueError(f"data.batch_size={data.batch_size} must be at least 1.")
     if not 0 < data.val_fraction < 1:
         raise ValueError(f"data.val_fraction={data.val_fraction} must be between 0 and 1, both excluded.")

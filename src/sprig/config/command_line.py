@@ -44,6 +44,7 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
     arguments = [quoted.get(argument, argument) for argument in others]
     if "resume" in texts:
         directory = resolve_run(texts["resume"][-1], texts.get("output_dir", ["outputs"])[-1])
+        arguments = [argument for argument in arguments if argument != "data.batch_size=auto"]  # it keeps what it found
         arguments = _settings_of(directory, arguments) + arguments
     return [argv[0], *_fine_tuning(arguments)]
 

@@ -10,10 +10,9 @@ from sprig.config import building
 from sprig.config.checks import check_data
 from sprig.config.run_directory import new_trace
 from sprig.config.schema import EvaluateConfig
-from sprig.config.vocabulary import AUTO
 from sprig.data import sources
 from sprig.data.collection import collect
-from sprig.data.config import DataConfig, from_plain
+from sprig.data.config import AUTO, DataConfig, from_plain
 from sprig.data.corpus import encode
 from sprig.data.deduplication import text_key
 from sprig.data.documents import Document
@@ -79,6 +78,8 @@ def own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
     check_data(data)
     if data.vocab_size == AUTO:
         raise ValueError(f"{loaded.directory}/sprig.json: data.vocab_size=auto is no vocabulary of a trained model.")
+    if data.batch_size == AUTO:
+        raise ValueError(f"{loaded.directory}/sprig.json: data.batch_size=auto is no batch of a trained model.")
     if data.seq_len > loaded.transformer.config.max_position_embeddings:
         raise ValueError(f"{loaded.directory}: data.seq_len={data.seq_len} is longer than the model's context.")
     return data

@@ -13,6 +13,7 @@ from sprig.config.job import Job
 from sprig.config.resources import memory_explained
 from sprig.data.datamodule import RowsDataModule
 from sprig.evaluation.functions import score, write_functions
+from sprig.model.transformer import Transformer
 from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.compilation import Compilation
 from sprig.training.callbacks.garbage_collection import GarbageCollection
@@ -29,15 +30,8 @@ from sprig.training.throughput import Machine, matmul_peak, training_flops
 def fit(job: Job) -> None:
     """Stages 4 and 5."""
     settings, data = job.settings, job.data
-    job.model.model.activation_checkpointing = settings.trainer.activation_checkpointing
-    job.module = LanguageModelling(
-        job.model,
-        settings.optim,
-        settings.metrics.names,
-        data.tokenizer.token_bytes,
-        processes=job.processes,
-        optimizer_dtype=torch.bfloat16 if fast_bfloat16(job.device) else torch.float32,
-    )
+    job.module = module_of(job, job.model)
+    job.trace.training.batch_size = settings.data.batch_size
     rows = RowsDataModule(
         data.train,
         data.val,
@@ -102,6 +96,19 @@ def fit(job: Job) -> None:
         job.report(stages.validation_stage(data, job.model, last.metrics, validating))
 
 
+def module_of(job: Job, transformer: Transformer) -> LanguageModelling:
+    """What trains transformer as the job's settings say."""
+    transformer.model.activation_checkpointing = job.settings.trainer.activation_checkpointing
+    return LanguageModelling(
+        transformer,
+        job.settings.optim,
+        job.settings.metrics.names,
+        job.data.tokenizer.token_bytes,
+        processes=job.processes,
+        optimizer_dtype=torch.bfloat16 if fast_bfloat16(job.device) else torch.float32,
+    )
+
+
 def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
     chosen, data = job.settings.callbacks, job.data
     identity: dict[str, Any] = data.identity | {
@@ -125,10 +132,10 @@ def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
     job.tracing = Tracing(job.trace, job.directory / "trace.json")
     callbacks: list[L.Callback] = [
         job.tracing,
+        Observing(job.trace.training, machine, job.device),  # before what saves, so that it has counted the step
         job.checkpoints,
         Interruption(job.checkpoints, job.processes),
         Compilation(job.compile, job.device, job.trace.training, job.processes),
-        Observing(job.trace.training, machine, job.device),
         GarbageCollection(),
     ]
     if job.functions:

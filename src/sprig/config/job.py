@@ -13,6 +13,7 @@ from sprig.config import building, launching
 from sprig.config.checks import check_output
 from sprig.config.run_directory import claimed, keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
+from sprig.data.config import AUTO
 from sprig.data.documents import Document
 from sprig.data.prepared import Prepared
 from sprig.model.transformer import Transformer
@@ -52,22 +53,24 @@ class Job:
             self.compile = None if packed else False  # padded rows are trimmed: more is won, and shapes differ
         self.accepted = settings.resume is None
         """Whether the run will go on: one that is refused keeps the trace it had."""
+        self.batch_found = settings.data.batch_size == AUTO
+        """Whether data.batch_size is a number that the run finds by itself, and .hydra has auto in its place."""
         self.started = time.perf_counter()
         # Lightning and the metrics refuse what they cannot work with; better now than after the data was read.
         try:
-            strategy = building.build_trainer(settings.trainer, self.precision, [], [], directory).strategy
+            self.strategy = building.build_trainer(settings.trainer, self.precision, [], [], directory).strategy
         except Exception as error:  # of many types, and none names a key
             usual = asdict(TrainerConfig())
             given = [f"trainer.{key}={value}" for key, value in asdict(settings.trainer).items() if value != usual[key]]
             raise ValueError(f"Lightning does not take {' with '.join(given) or 'the trainer'}: {error}") from error
         Metrics(settings.metrics.names, [])
         count = launching.started()
-        if settings.data.batch_size < count:
+        if settings.data.batch_size != AUTO and settings.data.batch_size < count:
             raise ValueError(
                 f"data.batch_size={settings.data.batch_size} rows cannot be dealt out to {count} processes: "
                 f"set data.batch_size={count} or more."
             )
-        self.processes = Processes(launching.rank(), count, strategy if count > 1 else None)
+        self.processes = Processes(launching.rank(), count, self.strategy if count > 1 else None)
         self.directory = self.processes.share(directory)
         used = f"{self.device}, {self.precision}" + (f", {count} processes" if count > 1 else "")
         self.trace = new_trace(self.directory, settings.seed, used)
@@ -99,11 +102,14 @@ class Job:
         self.keep()
 
     def keep(self) -> None:
-        """Note that there is something to load and go on with; a run that fails before changes nothing."""
+        """Note that there is something to load and go on with; a run that fails before changes nothing.
+
+        Settings stay as Hydra has written them, but where the run went on with others, or found one by itself.
+        """
         if self.processes.rank:
             return
         point_latest(Path(self.settings.output_dir), self.directory)
-        if self.settings.resume:
+        if self.settings.resume or self.batch_found:
             keep_settings(self.directory, asdict(self.settings))
 
     def stopped(self) -> None:

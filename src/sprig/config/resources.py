@@ -9,6 +9,7 @@ import torch
 
 from sprig.checkpoint.states import KEPT
 from sprig.config.schema import TrainConfig
+from sprig.data.config import AUTO
 
 _WEIGHT = 4  # bytes of a float32
 _OPTIMISER = 2 * _WEIGHT  # AdamW's two moments; Muon has one
@@ -67,7 +68,7 @@ def how_to_take_less(settings: TrainConfig, precision: str) -> str:
     """The settings that lower memory, in the order of their effect: rows at a time, what is kept of them, and so on."""
     batch, steps = settings.data.batch_size, settings.trainer.accumulate_grad_batches
     ways = []
-    if batch > 1:
+    if batch != AUTO and batch > 1:
         ways.append(f"data.batch_size={-(-batch // 2)} trainer.accumulate_grad_batches={2 * steps} (learns the same)")
     if not settings.trainer.activation_checkpointing:
         ways.append("trainer.activation_checkpointing=true (learns the same, a third slower)")

@@ -58,7 +58,7 @@ def state_to_go_on_from(checkpoints: Checkpoints) -> Path:
 def take_up_trace(trace: Trace, path: Path) -> None:
     """Go on with the trace of the parts before; one that is damaged does not stop a run whose state is whole."""
     try:
-        earlier, trace.epochs, trace.training.spikes = read_earlier(path)
+        earlier, trace.epochs = read_earlier(path)
     except ValueError as error:
         print(f"{error} The figures so far are lost; the run goes on.", file=sys.stderr)
         return

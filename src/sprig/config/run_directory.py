@@ -86,8 +86,14 @@ def point_latest(output_dir: Path, directory: Path) -> None:
 
 
 def keep_settings(directory: Path, plain: dict[str, Any]) -> None:
-    """Write the settings with which a run goes on into its .hydra, as Hydra does for a new run."""
-    overrides = list(HydraConfig.get().overrides.task)
+    """Write the settings with which a run goes on into its .hydra, as Hydra does for a new run.
+
+    data.batch_size is a number there, where it was auto. A run that no command line started has no .hydra.
+    """
+    if not (directory / ".hydra").is_dir():
+        return
+    given = [override for override in HydraConfig.get().overrides.task if not override.startswith("data.batch_size=")]
+    overrides = [*given, f"data.batch_size={plain['data']['batch_size']}"]
     for name, content in (("config.yaml", plain), ("overrides.yaml", overrides)):
         beside = directory / ".hydra" / f"{name}.part"
         beside.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -9,7 +9,7 @@ import lightning as L
 import torch
 
 from sprig import checkpoint
-from sprig.config import building, launching, multirun, resuming, stages
+from sprig.config import batch_size, building, launching, multirun, resuming, stages
 from sprig.config.checks import check_monitor, check_train
 from sprig.config.fine_tuning import settings_from, start_of
 from sprig.config.fitting import fit
@@ -42,6 +42,7 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
             with job.processes.together():
                 job.claim(held)
                 _prepare_in_turn(job)
+                batch_size.settle(job)
                 fit(job)
             if not job.processes.rank:  # the others are no longer needed
                 _generate(job)

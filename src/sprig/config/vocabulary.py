@@ -8,10 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sprig.data.config import DataConfig
+from sprig.data.config import AUTO, DataConfig
 from sprig.model.config import ModelConfig
 
-AUTO = "auto"
 RULE = ((1 << 23, 2048), (1 << 27, 16384))
 """Weights inside the layers, up to which a model has so many tokens; beyond, it is _MOST. The first is measured
 (docs/data.md), the others are what models of those sizes usually have."""

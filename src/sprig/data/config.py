@@ -5,6 +5,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from sprig.data.documents import printable
 
+AUTO = "auto"
+"""Of a setting: what suits the run, a number before anything is made by it."""
+
 ROW_SETTINGS = ("seq_len", "layout", "batch_size", "document_mask")
 """Settings that say how prepared data is laid out in rows, which is done anew each time."""
 
@@ -46,8 +49,9 @@ class DataConfig:
     """Whether attention stops at the beginning of a document in a row of several."""
     fim_rate: float = 0.0
     """The part of training documents turned into fill-in-the-middle examples, drawn anew each epoch, in [0, 1]."""
-    batch_size: int = 64
-    """Rows in a batch: of all processes together, so that a run is the same however many there are."""
+    batch_size: Any = 64
+    """Rows in a batch: of all processes together, so that a run is the same however many there are. Or auto: for each
+    process the largest power of two that its memory takes, a number before training begins."""
     seed: int = 0
     """Draws the documents, the split and the generated snippets; apart from the training's seed."""
 

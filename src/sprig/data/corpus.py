@@ -6,7 +6,6 @@ and how many tokens of it are its function's header. Where files of a repository
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from sprig.data import encoding_worker
 from sprig.data.documents import Document
 from sprig.data.store import Documents
 from sprig.data.tokenizer import END_OF_TEXT, REPOSITORY, SPECIAL_TOKENS, CodeTokenizer
+from sprig.data.worker_processes import ended_by
 
 SILENCE = 300.0
 """Seconds after which a process that has written nothing counts as hung: a document takes a thousandth of one."""
@@ -167,10 +167,7 @@ def _wait(running: list[subprocess.Popen[bytes]], parts: list[Path]) -> None:
                 if status > 0:
                     raise OSError(status, os.strerror(status))
                 if status < 0:
-                    raise OSError(
-                        f"A process that encodes documents was ended by {signal.Signals(-status).name}"
-                        f"{', as a system without memory left does' if status == -signal.SIGKILL else ''}: try again."
-                    )
+                    raise ended_by(status, "encodes documents")
                 continue
             size, now = parts[number].stat().st_size if parts[number].exists() else 0, time.monotonic()
             if size != seen[number][0]:

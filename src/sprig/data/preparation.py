@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sprig.data import cache, sources
 from sprig.data.cleaning import contamination
 from sprig.data.collection import collect
-from sprig.data.config import DataConfig
+from sprig.data.config import AUTO, DataConfig
 from sprig.data.corpus import encode_to
 from sprig.data.packing import pack
 from sprig.data.prepared import Prepared, sample_to_follow
@@ -77,7 +77,7 @@ def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = N
         at.folder,
     )
     rows = sum(ready.train.counts(0))
-    if rows < config.batch_size:
+    if config.batch_size != AUTO and rows < config.batch_size:
         raise ValueError(
             f"{rows} training rows are fewer than one batch of {config.batch_size}. "
             f"Set data.batch_size={rows} or less, or give more data."

@@ -22,6 +22,9 @@ from sprig.data.tokenizer import CodeTokenizer
 SHARD = 1 << 25
 """Tokens in a shard, 64 MB of them: that many are packed in some seconds."""
 
+PATIENCE = 1800.0
+"""Seconds after which a shard that has not come counts as hung: packing takes some, its tokens come from far away."""
+
 
 class Shards:
     """The rows of every pass over a corpus, by the number of the pass and of the shard."""
@@ -45,13 +48,22 @@ class Shards:
 
     def rows(self, epoch: int, shard: int) -> Rows:
         """The rows of a shard: made now, or taken where they were made ahead, and kept until others are asked for."""
-        self.make_ahead(epoch, shard, wait=True)
-        rows = self._at_hand[epoch, shard].result()
-        self._at_hand = {(epoch, shard): self._at_hand[epoch, shard]}
+        self.make_ahead(epoch, shard)
+        made = self._at_hand[epoch, shard]
+        try:
+            rows = made.result(PATIENCE)
+        except TimeoutError as error:
+            if made.done():  # the rows' own: what they are read from has said so
+                raise
+            raise TimeoutError(
+                f"Part {shard + 1} of {len(self)} of the training data has not come within {PATIENCE:g} s: the disk or "
+                f"the store that it is read from does not answer. Go on with resume=last once it does."
+            ) from error
+        self._at_hand = {(epoch, shard): made}
         return rows
 
-    def make_ahead(self, epoch: int, shard: int, *, wait: bool = False) -> None:
-        """Begin to make the rows of a shard beside whatever else goes on; with wait, make them now."""
+    def make_ahead(self, epoch: int, shard: int) -> None:
+        """Begin to make the rows of a shard beside whatever else goes on."""
         if (epoch, shard) in self._at_hand:
             return
         made = self._at_hand[epoch, shard] = Future[Rows]()
@@ -62,10 +74,7 @@ class Shards:
             except BaseException as error:  # it is raised again where the rows are asked for
                 made.set_exception(error)
 
-        if wait:
-            work()
-        else:
-            Thread(target=work, daemon=True).start()  # a run that ends does not wait for it
+        Thread(target=work, daemon=True).start()  # a run that ends does not wait for it
 
 
 def shards_of(corpus: Corpus, tokenizer: CodeTokenizer, config: DataConfig) -> Shards:

@@ -82,6 +82,8 @@ class Training:
     peak_memory: int | None = None
     """Bytes."""
     compiled: bool | None = None
+    batch_size: int | None = None
+    """Rows in a batch, of all processes together."""
 
 
 @dataclass
@@ -193,8 +195,8 @@ class Trace:
         return plain
 
 
-def read_earlier(path: Path) -> tuple[Run, list[Epoch], list[Spike]]:
-    """Run, epochs and spikes of a saved trace, to go on with; ValueError if it is damaged or of another schema."""
+def read_earlier(path: Path) -> tuple[Run, list[Epoch]]:
+    """Run and epochs of a saved trace, to go on with; ValueError if it is damaged or of another schema."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         if saved["schema"] != SCHEMA:
@@ -202,7 +204,7 @@ def read_earlier(path: Path) -> tuple[Run, list[Epoch], list[Spike]]:
         run, epochs = Run(**saved["run"]), [Epoch(**epoch) for epoch in saved["epochs"]]
         if not all(isinstance(epoch.step, int) and isinstance(epoch.metrics, dict) for epoch in epochs):
             raise ValueError("an epoch has no step or no metrics")
-        return run, epochs, [Spike(**spike) for spike in saved["training"]["spikes"]]
+        return run, epochs
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no trace to go on with ({error}).") from error
 

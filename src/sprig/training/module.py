@@ -68,12 +68,13 @@ class LanguageModelling(L.LightningModule):
         self._skipped_in_a_row = 0
         self._processes = processes or Processes()
         self._optim = optim
-        self._optimizer_dtype = optimizer_dtype
+        self.optimizer_dtype = optimizer_dtype
         self._nats: Tensor | float = 0.0  # of this process's rows since the last validation, on the device
         self._counted: Tensor | float = 0.0  # their tokens
         self._progress: Progress | None = None
         self._first_seconds: float | None = None  # of an earlier part of the run
         self._random_state: Tensor | None = None
+        self._device_random_state: Tensor | None = None
 
     def configure_model(self) -> None:
         """Leave each process with its part of the weights, where the strategy shards them."""
@@ -187,7 +188,7 @@ class LanguageModelling(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser and a learning rate that follows the schedule step by step."""
-        optimizer = build_optimizer(self.transformer, self._optim, self._optimizer_dtype)
+        optimizer = build_optimizer(self.transformer, self._optim, self.optimizer_dtype)
         total = self.trainer.estimated_stepping_batches  # infinite or -1 where only the clock ends the run
         timers = [callback for callback in self.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
         progress = Progress(
@@ -211,6 +212,8 @@ class LanguageModelling(L.LightningModule):
         """Let a resumed run draw (dropout) what an uninterrupted one would."""
         if self._random_state is not None:
             torch.set_rng_state(self._random_state.cpu())
+        if self._device_random_state is not None:
+            torch.get_device_module(self.device).set_rng_state(self._device_random_state.cpu())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what Lightning does not."""
@@ -222,7 +225,13 @@ class LanguageModelling(L.LightningModule):
             "skipped_steps": self.skipped_steps,
             "first_seconds": self._progress.first_seconds if self._progress else None,
             "random_states": self._processes.gather(torch.get_rng_state()),
+            "device_random_states": self._processes.gather(self._states_of_device()),
         }
+
+    def _states_of_device(self) -> dict[str, Tensor]:
+        """What dropout on this process's GPU draws from, by the kind of GPU; nothing on a processor."""
+        kind = self.device.type
+        return {} if kind == "cpu" else {kind: torch.get_device_module(kind).get_rng_state()}
 
     def _trained_on(self) -> tuple[float, float]:
         """Nats and tokens of all processes since the last validation."""
@@ -237,6 +246,9 @@ class LanguageModelling(L.LightningModule):
         self._nats, self._counted = (0.0, 0.0) if rank else (kept["nats"], kept["counted"])
         # With more processes than before, the new ones go on with what they were seeded with.
         self._random_state = states[rank] if rank < len(states) else None
+        # With another kind of device, too; states from before they were kept have none.
+        of_devices = kept.get("device_random_states", [])
+        self._device_random_state = of_devices[rank].get(self.device.type) if rank < len(of_devices) else None
         self._first_seconds = kept["first_seconds"]
         if self._progress is not None:
             self._progress.first_seconds = self._first_seconds

@@ -168,6 +168,15 @@ def test_a_worker_that_does_not_start_in_time_ends_the_run_with_a_sentence(
     assert time.monotonic() - start < 5
 
 
+def test_a_worker_that_is_killed_as_it_starts_ends_the_run_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worker.py").write_text("import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(worker_program, "__file__", str(tmp_path / "worker.py"))
+    with pytest.raises(OSError, match=r"cleans files was ended by SIGKILL, as a system without memory left does: try"):
+        list(functions_of([("a.py", GOOD)], Skips()))
+
+
 def test_an_interrupt_from_the_keyboard_does_not_reach_the_workers(processes: list[subprocess.Popen[bytes]]) -> None:
     parsed = functions_of([("a.py", GOOD), ("b.py", GOOD)], Skips())
     next(parsed)

@@ -23,6 +23,7 @@ from sprig.data.cleaning import worker as worker_program
 from sprig.data.cleaning.cleaner import Cleaner
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
+from sprig.data.worker_processes import ended_by
 
 SECONDS = 10.0
 """By the clock, for one file: a dense megabyte of Python takes 3 to parse."""
@@ -161,7 +162,10 @@ class _Worker:
         with _limited(process, START_SECONDS) as late:
             greeting = _exchange(process, self._settings)
         if greeting != b"null\n":
-            why = f"in {START_SECONDS:g} s" if late.is_set() else f"status {process.wait()}"
+            status = process.wait()
+            if status < 0 and not late.is_set():
+                raise ended_by(status, "cleans files")
+            why = f"in {START_SECONDS:g} s" if late.is_set() else f"status {status}"
             raise RuntimeError(f"{sys.executable} does not run {worker_program.__file__}, {why}")
         return process
 

@@ -2,12 +2,15 @@
 
 import math
 import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import lightning as L
 from torch import Tensor, stack
 
 from sprig.trace.records import Spike, Training
+from sprig.training.callbacks.checkpoints import window_closed
 from sprig.training.module import LanguageModelling
 from sprig.training.throughput import Machine, peak_memory
 
@@ -22,10 +25,21 @@ class Observing(L.Callback):
     def __init__(self, training: Training, machine: Machine, device: str) -> None:
         self.training, self.machine, self.device = training, machine, device
         self.training.matmul_peak = machine.peak
-        self._losses: list[Tensor] = []  # on the device: each is read with many others
+        self._steps: list[int] = []
+        self._losses: list[Tensor] = []  # of those steps, on the device: each is read with many others
         self._spikes = _Spikes()
         self._resumed_tokens: int | None = None
         self._began = self._trained = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The spikes so far, and what tells the next one."""
+        self._read()
+        return {"spikes": [asdict(spike) for spike in self.training.spikes], "usual": asdict(self._spikes)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.training.spikes = [Spike(**spike) for spike in state_dict["spikes"]]
+        self._spikes = _Spikes(**state_dict["usual"])
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -39,9 +53,10 @@ class Observing(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Keep the loss; read those kept every trainer.log_every_n_steps."""
         assert isinstance(pl_module, LanguageModelling) and pl_module.train_loss is not None
+        self._steps.append(trainer.global_step + (not window_closed(trainer)))
         self._losses.append(pl_module.train_loss)
         if len(self._losses) >= trainer.log_every_n_steps:  # type: ignore[attr-defined]
-            self._read(trainer.global_step)
+            self._read()
         self._trained += time.perf_counter() - self._began
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -54,7 +69,7 @@ class Observing(L.Callback):
 
     def _fill_in(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, LanguageModelling)
-        self._read(trainer.global_step)
+        self._read()
         training = self.training
         training.skipped_steps = pl_module.skipped_steps
         training.peak_memory = peak_memory(self.device)
@@ -62,32 +77,33 @@ class Observing(L.Callback):
             training.tokens_per_second = (pl_module.tokens_seen - self._resumed_tokens) / self._trained
             training.flop_utilisation = self.machine.utilisation(training.tokens_per_second)
 
-    def _read(self, last: int) -> None:
-        if not self._losses:
-            return
-        first = last - len(self._losses) + 1
-        self.training.spikes += self._spikes.found(first, stack(self._losses).tolist())
-        self._losses.clear()
+    def _read(self) -> None:
+        if self._losses:
+            self.training.spikes += self._spikes.found(self._steps, stack(self._losses).tolist())
+            self._steps.clear()
+            self._losses.clear()
 
 
+@dataclass
 class _Spikes:
     """Losses far above those before them."""
 
-    def __init__(self) -> None:
-        self._seen, self._mean, self._variance = 0, 0.0, 0.0
+    seen: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
 
-    def found(self, first: int, losses: list[float]) -> list[Spike]:
-        """Those among the losses of the steps from first on; a loss that is not finite is skipped, not a spike."""
+    def found(self, steps: Iterable[int], losses: list[float]) -> list[Spike]:
+        """Those among the losses of steps; a loss that is not finite is skipped, not a spike."""
         spikes = []
-        for step, loss in enumerate(losses, first):
+        for step, loss in zip(steps, losses, strict=False):
             if not math.isfinite(loss):
                 continue
-            above = loss - self._mean
-            if self._seen >= _SETTLED and above > _DEVIATIONS * self._variance**0.5:
-                spikes.append(Spike(step, loss, self._mean))
+            above = loss - self.mean
+            if self.seen >= _SETTLED and above > _DEVIATIONS * self.variance**0.5:
+                spikes.append(Spike(step, loss, self.mean))
                 continue  # what is usual is not learnt from it
-            self._seen += 1
-            share = max(1 - _MEMORY, 1 / self._seen)
-            self._mean += share * above
-            self._variance = (1 - share) * (self._variance + share * above**2)
+            self.seen += 1
+            share = max(1 - _MEMORY, 1 / self.seen)
+            self.mean += share * above
+            self.variance = (1 - share) * (self.variance + share * above**2)
         return spikes

@@ -29,8 +29,6 @@ class Tracing(L.Callback):
         self._run_clock()
         # A run that was killed between the two has traced an epoch that its checkpoint does not know.
         self.trace.epochs[:] = [epoch for epoch in self.trace.epochs if epoch.step <= trainer.global_step]
-        spikes = self.trace.training.spikes
-        spikes[:] = [spike for spike in spikes if spike.step <= trainer.global_step]
 
     def state_dict(self) -> dict[str, Any]:
         """The clocks; before training there is nothing to keep."""
