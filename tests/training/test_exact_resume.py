@@ -199,6 +199,6 @@ def test_a_gpu_draws_on_from_where_it_was_and_another_kind_from_its_own_start(ki
 
 
 def test_a_processor_keeps_no_other_random_numbers_than_its_own(tmp_path):
-    fitted(tmp_path, Record(), (0.0, "padded", 1), None)
+    fitted(tmp_path, Record(), (0.0, "padded", 1, None), None)
     state = torch.load(newest_state(tmp_path / "states")[0], weights_only=True)["sprig"]
     assert state["device_random_states"] == [{}] and len(state["random_states"]) == 1
