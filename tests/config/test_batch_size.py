@@ -16,6 +16,12 @@ from sprig.data.config import DataConfig
 from sprig.training import largest_batch
 
 
+@pytest.fixture
+def any_steps(monkeypatch):
+    """However few steps there are in an epoch."""
+    monkeypatch.setattr("sprig.config.batch_size._STEPS", 1)
+
+
 def trained(settings, directory: Path, rows: str | int) -> dict:
     """The trace of a run with so many rows in a batch."""
     directory.mkdir()
@@ -23,7 +29,9 @@ def trained(settings, directory: Path, rows: str | int) -> dict:
     return json.loads((directory / "trace.json").read_text())
 
 
-def test_a_run_with_auto_is_bit_by_bit_the_run_with_the_number_it_comes_to(settings, tmp_path, monkeypatch, capsys):
+def test_a_run_with_auto_is_bit_by_bit_the_run_with_the_number_it_comes_to(
+    settings, tmp_path, monkeypatch, capsys, any_steps
+):
     monkeypatch.setattr(largest_batch, "most_tokens", lambda _: 8 * 50)
     monkeypatch.setattr("sprig.config.batch_size.most_tokens", largest_batch.most_tokens)
     found, given = (trained(settings, tmp_path / str(rows), rows) for rows in ("auto", 8))
@@ -35,14 +43,16 @@ def test_a_run_with_auto_is_bit_by_bit_the_run_with_the_number_it_comes_to(setti
     assert checkpoint.load(weights[0].parent).facts["data"]["batch_size"] == 8
 
 
-def test_there_are_never_more_rows_in_a_batch_than_in_the_data(settings, tmp_path, capsys):
-    assert trained(settings, tmp_path / "run", "auto")["training"]["batch_size"] == 64
-    assert re.search(
-        r"auto is 64 rows of 50 tokens: of (6[4-9]|[7-9]\d|1[01]\d) that there are", capsys.readouterr().out
-    )
+def test_of_few_rows_a_batch_has_so_many_that_an_epoch_has_steps_to_learn_in(settings, tmp_path, capsys):
+    trace = trained(settings, tmp_path / "run", "auto")
+    rows = trace["stages"][2]["counts"]["training rows"]
+    assert trace["training"]["batch_size"] == 2 and 64 <= rows < 128  # 32 steps of 2, not of 4
+    assert re.search(rf"auto is 2 rows of 50 tokens: of {rows}, for 32 steps", capsys.readouterr().out)
 
 
-def test_less_memory_is_a_smaller_batch_and_too_little_is_said_in_two_lines(settings, tmp_path, monkeypatch, capsys):
+def test_less_memory_is_a_smaller_batch_and_too_little_is_said_in_two_lines(
+    settings, tmp_path, monkeypatch, capsys, any_steps
+):
     def with_memory(name: str, size: int) -> int:
         monkeypatch.setattr(largest_batch, "available_memory", lambda: size)
         return trained(settings, tmp_path / name, "auto")["training"]["batch_size"]
@@ -93,7 +103,7 @@ class Together:
         return [value, value // 4]
 
 
-def test_several_processes_take_what_fits_in_each_of_them(settings, tmp_path, monkeypatch):
+def test_several_processes_take_what_fits_in_each_of_them(settings, tmp_path, monkeypatch, any_steps):
     job = ready(settings, tmp_path, monkeypatch)
     job.processes = Together()
     settle(job)
@@ -113,15 +123,16 @@ def test_trials_leave_the_random_numbers_and_the_weights_of_the_run_alone(settin
 def test_a_run_goes_on_and_is_evaluated_with_the_number_it_has_found(tmp_path):
     few = ["model=tiny", "data.count=120", "data.vocab_size=300", "logger=csv", "prompts=[]", "trainer.max_epochs=1"]
     done = sprig("train", *few, "data.batch_size=auto", cwd=tmp_path)
-    assert done.returncode == 0 and "data.batch_size=auto is 64 rows" in done.stdout, done.stderr
+    assert done.returncode == 0 and "data.batch_size=auto is 2 rows" in done.stdout, done.stderr
     kept = (tmp_path / "outputs" / "latest" / ".hydra").resolve()
-    assert yaml.safe_load((kept / "config.yaml").read_text())["data"]["batch_size"] == 64
-    assert "data.batch_size=64" in yaml.safe_load((kept / "overrides.yaml").read_text())
+    assert yaml.safe_load((kept / "config.yaml").read_text())["data"]["batch_size"] == 2
+    assert "data.batch_size=2" in yaml.safe_load((kept / "overrides.yaml").read_text())
     for epochs, again in ((2, []), (3, ["data.batch_size=auto"])):
         done = sprig("train", "resume=last", f"trainer.max_epochs={epochs}", *again, cwd=tmp_path)
         assert done.returncode == 0 and "batch_size=auto" not in done.stdout, done.stderr
     trace = json.loads((kept.parent / "trace.json").read_text())
-    assert [epoch["step"] for epoch in trace["epochs"]] == [2, 4, 6]
+    steps = -(-trace["stages"][2]["counts"]["training rows"] // 2)
+    assert [epoch["step"] for epoch in trace["epochs"]] == [steps, 2 * steps, 3 * steps]
     done = sprig("evaluate", "ckpt=last", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 

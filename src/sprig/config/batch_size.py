@@ -13,6 +13,8 @@ from sprig.data.config import AUTO
 from sprig.training.largest_batch import Trial, forget, largest_batch, most_tokens
 from sprig.training.optim import build_optimizer
 
+_STEPS = 32  # of an epoch, at least: a model learns little in fewer, however large
+
 
 def settle(job: Job) -> None:
     """Put a number where auto stands: a power of two for each process. ValueError if not one row fits.
@@ -25,7 +27,7 @@ def settle(job: Job) -> None:
     device, there = job.strategy.root_device, sum(job.data.train.counts(0))
     if there < count:
         raise ValueError(f"{there} training rows cannot be dealt out to {count} processes: give more data.")
-    most = max(1, min(there, most_tokens(device) // data.seq_len) // count)
+    most = max(1, min(there // _STEPS, most_tokens(device) // data.seq_len) // count)
     with memory_explained(job.settings, job.precision):
         fitting = min(job.processes.gather(largest_batch(_trial(job), most, sharing=job.settings.trainer.devices)))
     forget()
@@ -38,8 +40,10 @@ def settle(job: Job) -> None:
     job.settings.data = replace(data, batch_size=chosen)
     if 2 * fitting <= most:
         why = "twice as many do not fit into the memory"
+    elif 2 * chosen <= there // _STEPS:
+        why = "more would gain nothing"
     else:
-        why = "more would gain nothing" if 2 * chosen <= there else f"of {there:,} that there are"
+        why = f"of {there:,}, for {_STEPS} steps an epoch"
     job.console.print(f"data.batch_size=auto is {chosen:,} rows of {data.seq_len:,} tokens: {why}")
 
 
