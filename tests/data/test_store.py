@@ -28,3 +28,12 @@ def test_a_document_that_is_not_there_is_an_index_error(tmp_path):
         store.append(Document("a", "a", "a"))
     with pytest.raises(IndexError):
         Documents(tmp_path / "documents.jsonl")[1]
+
+
+def test_documents_take_as_many_bytes_as_their_lines(tmp_path):
+    path = tmp_path / "documents.jsonl"
+    with StoreWriter(path) as store:
+        for text in ("x", "é" * 9, "y" * 99):
+            store.append(Document(text, "a.py", "a"))
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert Documents(path).at([2, 0]).bytes == len(lines[2]) + len(lines[0])

@@ -28,7 +28,7 @@ from sprig.data.tokenizer import END_OF_TEXT, REPOSITORY, SPECIAL_TOKENS, CodeTo
 SILENCE = 300.0
 """Seconds after which a process that has written nothing counts as hung: a document takes a thousandth of one."""
 _GLANCE = 0.1  # seconds
-_MANY = 4000  # documents from which on more than one process pays
+_MANY = 5_000_000  # bytes of documents from which on more than one process pays
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def encode_to(
     (arXiv:2402.19173): <repo_name> group <file_sep> path, newline, text <file_sep> path, newline, text ...
     Otherwise many documents are shared out to as many processes as there are processors.
     """
-    count = (os.cpu_count() or 1) if not repositories and len(documents) >= _MANY else 1
+    count = (os.cpu_count() or 1) if not repositories and documents.bytes >= _MANY else 1
     parts = [directory / f"{name}.part{number}" for number in range(count)]
     if count == 1:
         write_part(parts[0], documents, tokenizer, repositories=repositories)

@@ -6,7 +6,7 @@ would not. A leading space may ride on any piece, and a newline carries the inde
 """
 
 import re
-from itertools import chain
+from itertools import chain, groupby
 
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
@@ -28,6 +28,9 @@ _ASCII_LEXEME = re.compile(
     .replace(r"\p{N}", "[0-9]"),
     re.ASCII,
 )
+# Where a lexeme surely ends: before a line end that follows a sign of ASCII, since a lexeme has white space only at its
+# start. Behind other characters it may not end, for some of them are white space too.
+_LINE_END = re.compile(r"(?<=[!-~])(?=\n)")
 _KNOWN_PIECES = 200_000  # of two hundred bytes each or so
 
 
@@ -55,15 +58,17 @@ class Lexemes(dict[str, tuple[int, ...]]):
         self._tokenizer = tokenizer
 
     def __missing__(self, piece: str) -> tuple[int, ...]:
-        ids = self[piece] = tuple(self._tokenizer.encode(piece, add_special_tokens=False).ids)
+        ids = tuple(self._tokenizer.encode(piece, add_special_tokens=False).ids)
+        if piece.isascii():  # others are whole lines, which seldom come again
+            self[piece] = ids
         return ids
 
     def encode(self, text: str, character: int) -> tuple[list[int], int] | None:
-        """Ids of ASCII text and the number of them before a character, three times as fast as the library.
+        """Ids of the text and the number of them before a character, three times as fast as the library.
 
-        None where the character lies within a lexeme, whose tokens have to be told apart.
+        None where the character lies within a piece, whose tokens have to be told apart.
         """
-        pieces = _ASCII_LEXEME.findall(text)
+        pieces = _pieces(text)
         if len(self) > _KNOWN_PIECES:
             self.clear()
         before, length = 0, 0
@@ -75,3 +80,14 @@ class Lexemes(dict[str, tuple[int, ...]]):
         if length > character:
             return None
         return list(chain.from_iterable(map(self.__getitem__, pieces))), before
+
+
+def _pieces(text: str) -> list[str]:
+    """The lexemes of a text, but lines in one piece that are not ASCII: the library knows how to cut those."""
+    if text.isascii():
+        return _ASCII_LEXEME.findall(text)
+    pieces = list[str]()
+    for ascii, lines in groupby(_LINE_END.split(text), str.isascii):
+        stretch = "".join(lines)
+        pieces += _ASCII_LEXEME.findall(stretch) if ascii else [stretch]
+    return pieces

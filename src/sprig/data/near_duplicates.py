@@ -33,12 +33,14 @@ _LEADERS = 32  # members of a bucket that the others are compared with
 # so comments are left out only in forms that are hardly anything else: "#" behind white space (but no directive of
 # C and no attribute of Rust), "//" where no operand stands before it ("n // 2" is code), "/* */", and, at the
 # beginning of a line, a string in triple quotes: a docstring. A comment that is missed counts as code.
-# Repeats that may fail are bounded or possessive: a hostile megabyte takes seconds, not hours.
+# Repeats that may fail are bounded or possessive: a hostile megabyte takes seconds, not hours. White space is matched
+# as a run, and a look back follows what it looks back from: where nothing can match, `re` sees that at once.
 _TOKEN = re.compile(
     rb"""
     ^[ \t]*+ (?: //[^\n]*+ | [rRuU]?+(?:\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}) )
-    | (?<=[;{},][ \t]) //[^\n]*+
-    | (?<!\S) \#(?! !?\[ | [ \t]*+(?:define|endif|ifdef|ifndef|include|pragma|undef)\b | (?:elif|else|if)\b ) [^\n]*+
+    | [^\S\n]++
+    | //(?<=[;{},][ \t]//) [^\n]*+
+    | \#(?<!\S\#)(?! !?\[ | [ \t]*+(?:define|endif|ifdef|ifndef|include|pragma|undef)\b | (?:elif|else|if)\b ) [^\n]*+
     | /\*[^*]*+(?:\*++(?!/)[^*]*+){0,100}+\*++/
     | ( [A-Za-z0-9_\x80-\xff]++
       | \"{3}[\s\S]*?\"{3} | '{3}[\s\S]*?'{3}

@@ -52,6 +52,11 @@ class Documents(Sequence[Document]):
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def bytes(self) -> int:
+        """How many of them the store takes for these documents."""
+        return int(np.diff(self._starts)[self.numbers].sum())
+
     def at(self, places: NDArray[np.int64] | list[int]) -> "Documents":
         """Those at these places, in this order."""
         return Documents(self.path, self.numbers[places])

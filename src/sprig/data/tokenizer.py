@@ -184,7 +184,7 @@ class CodeTokenizer:
     def encode_from(self, texts: Iterable[tuple[str, int]]) -> Iterator[tuple[list[int], int]]:
         """For each (text, character) its ids, and the number of tokens that start before that character."""
         for text, character in texts:
-            known = self._lexemes.encode(text, character) if self._lexemes is not None and text.isascii() else None
+            known = self._lexemes.encode(text, character) if self._lexemes is not None else None
             yield known or self._from_library(text, character)
 
     def _from_library(self, text: str, character: int) -> tuple[list[int], int]:
