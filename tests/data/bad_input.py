@@ -328,6 +328,35 @@ def damaged_parquet(damage: Callable[[bytes], bytes]) -> Build:
     return build
 
 
+def parquet_that_says(wrong: Callable[[int], tuple[bytes, bytes]]) -> Build:
+    """The good rows, and at the end of the file, where it says what is in it, some bytes in the place of others.
+
+    wrong makes them, those that are there first, of the bytes that the column unpacks to.
+    """
+
+    def build(place: Path) -> DataConfig:
+        path = place / "a.parquet"
+        pq.write_table(pa.table({"content": MANY}), path, use_dictionary=False)
+        old, new = wrong(pq.read_metadata(path).row_group(0).column(0).total_uncompressed_size)
+        content = path.read_bytes()
+        start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+        end = content[start:-8].replace(old, new)
+        assert end != content[start:-8]
+        path.write_bytes(content[:start] + end + len(end).to_bytes(4, "little") + b"PAR1")
+        return parquet.Config(path=str(path), **SMALL)
+
+    return build
+
+
+def thrift(number: int) -> bytes:
+    """A number of 64 bits as a footer has it: zigzag, seven bits a byte, the lowest first."""
+    number, content = (number << 1 ^ number >> 63) & (1 << 64) - 1, bytearray()
+    while number > 127:
+        content.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*content, number])
+
+
 def parquet_that_gives_one_long_text_again_and_again() -> Build:
     """40 kB of which a thousand texts of 5 MB would come."""
 

@@ -63,6 +63,7 @@ from bad_input import (
     only,
     other_columns,
     parquet_that_gives_one_long_text_again_and_again,
+    parquet_that_says,
     parquet_with_a_text_of,
     pipe,
     prepared_before,
@@ -76,6 +77,7 @@ from bad_input import (
     staged_link,
     staged_submodule,
     table,
+    thrift,
     truncated,
     two_links_to_here,
     with_object,
@@ -346,6 +348,12 @@ JSONL = [
     broken("a NUL", rb'{"content": "x\u0000"}', "binary file"),
     broken("Latin-1", b'{"content": "\xe9"}', "not UTF-8"),
     broken("a long line", line({"content": "x" * 4 * MEGABYTE}), "over 1,000 bytes", max_line_bytes=1000),
+    skip(
+        "jsonl: 300 MB without a line end",
+        table(b"", make=sparse("b.jsonl", 300 * MEGABYTE)),
+        "broken line: over 10,000,000 bytes",
+        mebibytes=50,
+    ),
     skip("jsonl: a text of white space", table(line({"content": " \r\n"})), "empty file"),
     skip("jsonl: a file without bytes", table(b"", make=lambda root: written(root / "b.jsonl", "")), "empty file"),
     skip(
@@ -499,6 +507,30 @@ PARQUET = [
         "parquet: an index of 2 GB, by its own account",
         damaged_parquet(lambda data: data[:-8] + b"\xff\xff\xff\x7fPAR1"),
         UNREADABLE,
+    ),
+    *(
+        refuse(
+            f"parquet: {rows:,} rows by its own account",
+            parquet_that_says(lambda _, rows=rows: (thrift(len(MANY)), thrift(rows))),
+            UNREADABLE,
+        )
+        for rows in (1 << 62, 1 << 31, 151, -1)
+    ),
+    refuse(
+        "parquet: a column of a terabyte by its own account",
+        parquet_that_says(lambda size: (thrift(size), thrift(1 << 40))),
+        "a row group has 1,099,511,627,776 bytes in the column 'content', more than may be",
+    ),
+    refuse(
+        "parquet: a column whose name is not UTF-8",
+        parquet_that_says(lambda _: (b"content", b"conten\xff")),
+        UNREADABLE,
+    ),
+    refuse(
+        "parquet: statistics of another kind of column, at which pyarrow ends the process",
+        parquet_that_says(lambda _: (b"\x26\0" + thrift(len(MANY)), b"\x36\0\0" + thrift(len(MANY)))),
+        UNREADABLE,
+        "what it says of its columns is damaged",
     ),
     refuse(
         "parquet: no such column", other_columns(contents=["x"]), "has no column 'content'; did you mean 'contents'?"

@@ -4,12 +4,16 @@ Where it stands: the first step of the way data takes. `sprig.data.rows_of_table
 of rows, this module reads the rows: of the columns that are needed, a few at a time.
 """
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sprig.data import rows_of_tables
+from sprig.data import parquet_footer, rows_of_tables
 from sprig.data.documents import Document, Skips
 from sprig.data.reading import Unfit
 from sprig.data.rows_of_tables import TableConfig
@@ -21,6 +25,7 @@ _BATCH = 8
 _BUFFER = 1 << 20  # bytes of a column that are fetched at once, instead of the whole row group's
 # From so many bytes on, a column of a row group is read row by row, and must not unpack to 200 times its size.
 _LARGE, _RATIO = 100_000_000, 200
+_SECONDS = 60  # for the end of a file, where it says what is in it
 
 
 @dataclass
@@ -57,37 +62,52 @@ def state(config: Config) -> Iterator[str]:
     return rows_of_tables.state_of(file for file, _ in rows_of_tables.files_at(config.path, _ENDINGS, Skips()))
 
 
-def check_sizes(file: Any, columns: Collection[str], name: str, limit: int) -> int:
+def check_sizes(stream: BinaryIO, columns: Collection[str], name: str, limit: int) -> int:
     """Raise ValueError where a column of a row group of an open file unpacks to more than limit, or looks like a bomb.
 
-    It goes by what the file says, since pyarrow reads no page's size before the page. The answer is the largest size.
+    No columns are all of them. It goes by what the file says, since pyarrow reads no page's size before the page. The
+    answer is the largest size.
     """
     largest = 0
-    groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
-    for chunk in (group.column(number) for group in groups for number in range(group.num_columns)):
-        column, size = chunk.path_in_schema, chunk.total_uncompressed_size
-        if column not in columns:
-            continue
+    for column, size, packed in _sizes(stream, columns, name):
         if size > limit:
             raise ValueError(
                 f"{name}: a row group has {size:,} bytes in the column {column!r}, more than may be ({limit:,}).\n"
                 "Write it with smaller row groups, or raise data.max_chunk_bytes (data=parquet)."
             )
-        if size > max(_LARGE, _RATIO * chunk.total_compressed_size):
+        if size > max(_LARGE, _RATIO * packed):
             raise ValueError(f"{name}: {column!r} unpacks to more than {_RATIO} times its size: no code does.")
         largest = max(largest, size)
     return largest
+
+
+def _sizes(stream: BinaryIO, columns: Collection[str], name: str) -> list[tuple[str, int, int]]:
+    """(column, bytes when unpacked, bytes as they are) for each row group of an open file, by its own account."""
+    place = os.lseek(stream.fileno(), 0, os.SEEK_CUR)  # which the process that reads the file's end shares with us
+    try:
+        answer = subprocess.run(  # noqa: S603  our own interpreter and script
+            [sys.executable, "-B", parquet_footer.__file__, *columns],
+            stdin=stream,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=True,
+        )
+    except (subprocess.SubprocessError, ValueError):  # ValueError: a NUL in the name of a column
+        raise _unreadable(name, "what it says of its columns is damaged") from None
+    finally:
+        os.lseek(stream.fileno(), place, os.SEEK_SET)
+    sizes: list[tuple[str, int, int]] = json.loads(answer.stdout)
+    return sizes
 
 
 def check_file(stream: BinaryIO, columns: Collection[str], name: str) -> None:
     """Check the sizes in an open file, or of all its columns if some of these are missing; a damaged one passes."""
     pa, pq = _pyarrow()
     try:
-        file = pq.ParquetFile(stream)
-    except (pa.ArrowException, OSError):
+        known = pq.ParquetFile(stream).schema_arrow.names
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         return
-    known = file.schema_arrow.names
-    check_sizes(file, columns if set(columns) <= set(known) else known, name, Config.max_chunk_bytes)
+    check_sizes(stream, columns if set(columns) <= set(known) else (), name, Config.max_chunk_bytes)
 
 
 def _rows(file: Path, name: str, columns: list[str], config: Config, skips: Skips) -> Iterator[dict[str, bytes | None]]:
@@ -105,13 +125,21 @@ def _rows(file: Path, name: str, columns: list[str], config: Config, skips: Skip
             rows_of_tables.check_columns(config, schema.names, name)
             for column in columns:
                 _check_text(schema.field(column).type, column, name)
-            large = check_sizes(table, columns, name, config.max_chunk_bytes) > _LARGE
+            large = check_sizes(stream, columns, name, config.max_chunk_bytes) > _LARGE
+            found = 0
             for batch in table.iter_batches(1 if large else _BATCH, columns=columns, use_threads=False):
+                found += batch.num_rows
                 values = [_bytes(batch.column(column), config.max_text_bytes) for column in columns]
                 yield from (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
-        except (pa.ArrowException, OSError) as error:  # ArrowInvalid is a ValueError too, of several lines
-            said = " ".join(str(error).split())[:150]
-            raise ValueError(f"{name} is no Parquet file that can be read, or not all of one: {said}") from None
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # ArrowInvalid is a ValueError of many lines
+            raise _unreadable(name, str(error)) from None
+    if found != table.metadata.num_rows:
+        raise _unreadable(name, f"it has {found:,} rows and should have {table.metadata.num_rows:,}")
+
+
+def _unreadable(name: str, reason: str) -> ValueError:
+    said = " ".join(reason.split())[:150]
+    return ValueError(f"{name} is no Parquet file that can be read, or not all of one: {said}")
 
 
 def _check_text(kind: Any, column: str, name: str) -> None:
