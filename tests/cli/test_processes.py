@@ -207,7 +207,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
 
 
 def test_what_the_user_did_wrong_is_said_once(tmp_path):
-    for wrong, message in (("data.vocab_size=5000", "data.vocab_size=5000 is more"), ("optim.lr=0", "above 0")):
+    for wrong, message in (("data.vocab_size=100", "data.vocab_size=100 is too small"), ("optim.lr=0", "above 0")):
         done = sprig("train", *SETTINGS, *TWO, wrong, cwd=tmp_path)
         assert done.returncode == 1 and done.stderr.count(message) == 1 and done.stderr.count("\n") <= 2
     assert not list(tmp_path.glob("outputs/snippets/*"))
