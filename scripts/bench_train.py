@@ -95,6 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contenders", default=",".join(name for name in CONTENDERS if name != RACER))
     parser.add_argument("--model", default="base", help="a file of conf/model")
+    parser.add_argument("--vocab-size", type=int, default=4096, help="of the model; the rows' stays 4,096")
     parser.add_argument("--seq-len", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=15)
@@ -108,7 +109,7 @@ def main() -> None:
     data = prepare(source, Path("outputs/cache"))
     path = Path(__file__).parents[1] / f"conf/model/{arguments.model}.yaml"
     sizes = {key: value for key, value in yaml.safe_load(path.read_text("utf-8")).items() if isinstance(value, int)}
-    shape = ModelConfig(**sizes | {"vocab_size": 4096, "max_position_embeddings": seq_len})
+    shape = ModelConfig(**sizes | {"vocab_size": arguments.vocab_size, "max_position_embeddings": seq_len})
     peak = matmul_peak(DEVICE, torch.bfloat16 if NARROW else torch.float32)
     parameters = Transformer(shape).num_parameters
     print(f"{DEVICE}, {parameters:,} parameters; matrices are multiplied at {peak / 1e9:,.0f} GFLOP/s at most")

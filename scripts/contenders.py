@@ -1,8 +1,8 @@
 """Sprig and its race: what scripts/bench_train.py compares with scripts/peers.py.
 
-`sprig` and `sprig-compiled` train as the main job does, `sprig-auto` compiles where that pays; `bare` trains in a loop
-with nothing else over the same model, loss and optimiser. Each contender trains one model of a shape until the race is
-over.
+`sprig` and `sprig-compiled` train as the main job does, `sprig-auto` compiles where that pays; `bare` and
+`bare-compiled` train in a loop with nothing else over the same model, loss and optimiser. Each contender trains one
+model of a shape until the race is over.
 """
 
 import statistics
@@ -24,7 +24,7 @@ from sprig.data.prepared import Prepared
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
 from sprig.trace.records import Training
-from sprig.training.callbacks.compilation import Compilation
+from sprig.training.callbacks.compilation import Compilation, compile_steps
 from sprig.training.config import OptimConfig
 from sprig.training.loss import LinearCrossEntropy
 from sprig.training.module import LanguageModelling
@@ -117,11 +117,13 @@ def sprig(race: Race, compiled: bool | None = False) -> Model:
     return model.to(DEVICE)
 
 
-def bare(race: Race) -> Model:
+def bare(race: Race, compiled: bool = False) -> Model:
     """The same in a loop of its own, at one learning rate: what Lightning costs is the difference."""
     model = Transformer(race.shape).to(DEVICE)
     optimizer = build_optimizer(model, OptimConfig(), torch.bfloat16 if NARROW else torch.float32)
     loss_of = LinearCrossEntropy()
+    if compiled:
+        compile_steps(model, loss_of)
     for batch in race.batches():
         with torch.autocast(DEVICE, torch.bfloat16, enabled=NARROW):
             loss = loss_of(model.model(batch.input_ids), model.lm_head.weight, batch.targets).total
@@ -142,4 +144,5 @@ OURS: dict[str, Callable[[Race], Model]] = {
     "sprig-compiled": lambda race: sprig(race, compiled=True),
     RACER: lambda race: sprig(race, compiled=None),
     "bare": bare,
+    "bare-compiled": lambda race: bare(race, compiled=True),
 }

@@ -119,3 +119,19 @@ def test_tied_weights_are_one_tensor_counted_once() -> None:
 
 def test_rotary_tables_are_not_part_of_a_checkpoint() -> None:
     assert not [name for name in random_model().state_dict() if "rotary" in name]
+
+
+@pytest.mark.parametrize(("narrow", "between"), [(torch.bfloat16, torch.bfloat16), (torch.float16, torch.float32)])
+def test_under_autocast_layers_hand_on_bfloat16_but_never_float16(narrow: torch.dtype, between: torch.dtype) -> None:
+    model = random_model()
+    handed_on: set[torch.dtype] = set()
+    for layer in model.model.layers:
+        layer.register_forward_hook(lambda _, __, output: handed_on.add(output.dtype))
+    ids = torch.randint(257, (2, 20), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        exact = model(ids)
+        handed_on.clear()
+        with torch.autocast("cpu", narrow):
+            rounded = model(ids).float()
+    assert handed_on == {between}
+    assert (rounded - exact).abs().max() < 0.05 * exact.abs().max()

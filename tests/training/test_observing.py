@@ -116,4 +116,4 @@ def test_a_run_that_was_killed_and_gone_on_with_lists_the_spikes_of_one_that_nob
 
 def test_minutes_of_training_pay_for_compilation_and_seconds_do_not():
     assert not pays(60, "cpu") and pays(1200, "cpu") and pays(float("inf"), "cpu")
-    assert not pays(60, "cuda") and pays(300, "cuda")
+    assert not pays(30, "cuda") and pays(60, "cuda")

@@ -240,3 +240,12 @@ def left_on(drawn: str) -> list[str]:
         elif not piece.startswith("\x1b") and piece != "\r":
             rows[row] += piece
     return [line for line in rows if line]
+
+
+def test_a_long_epoch_is_never_silent_for_minutes() -> None:
+    console = open_console(io.StringIO())
+    shown = PlainLines(console)
+    for second in range(0, 200, 4):  # a step each, of an epoch of thousands
+        shown.train(Status("epoch 1", second // 4, None, 9000.0, 1.0, None, None, 0, float(second), None), due=False)
+    assert isinstance(console.file, io.StringIO)
+    assert re.findall(r"step (\d+)", console.file.getvalue()) == ["15", "30", "45"]

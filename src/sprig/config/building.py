@@ -10,6 +10,7 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 
 from sprig.checkpoint import states
@@ -75,7 +76,7 @@ def build_trainer(
         default_root_dir=directory,
         logger=loggers,
         callbacks=callbacks,
-        plugins=[StateFiles()],
+        plugins=[StateFiles(), *_environment()],
         precision=precision,  # type: ignore[arg-type]
         strategy=_strategy(config),
         devices=config.devices,
@@ -105,6 +106,15 @@ def build_trainer(
             )
         },
     )
+
+
+def _environment() -> list[LightningEnvironment]:
+    """What Lightning would find out itself, where neither torchrun nor SLURM has started this process.
+
+    It would ask MPI as well, and by starting it: where MPI is installed but does not work, that ends the process.
+    """
+    started = TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+    return [] if started else [LightningEnvironment()]
 
 
 def _strategy(config: TrainerConfig) -> Strategy | str:

@@ -40,13 +40,17 @@ class Batch:
     """(B, T) which document of its row a position belongs to, for attention that ends there; None where it does not."""
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on device."""
+        """The same batch on device. A GPU fetches it when it comes to it: nobody waits."""
+
+        def there(tensor: Tensor) -> Tensor:
+            return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
         return replace(
             self,
-            input_ids=self.input_ids.to(device),
-            targets=self.targets.to(device),
-            body=self.body.to(device),
-            documents=None if self.documents is None else self.documents.to(device),
+            input_ids=there(self.input_ids),
+            targets=there(self.targets),
+            body=there(self.body),
+            documents=None if self.documents is None else there(self.documents),
         )
 
 

@@ -14,7 +14,9 @@ from torch.nn import functional as F
 
 from sprig.data.loading import IGNORED
 
-_CHUNK = 2**21  # logits at a time: 8 MiB in float32, which a processor's cache holds and a GPU fills its cores with
+# Logits at a time. On a processor 8 MiB in float32, which its cache holds; a GPU wants large products, and each of them
+# adds to the whole output layer's gradient: 1 GiB in float32.
+_CHUNK, _GPU_CHUNK = 2**21, 2**28
 
 
 class Loss(NamedTuple):
@@ -67,7 +69,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         z = torch.zeros_like(nats)
         hidden_gradient = torch.empty_like(hidden) if needed else None
         weight_gradient = torch.zeros_like(weight, dtype=torch.float32) if needed else None
-        chunks = -(-len(hidden) * len(weight) // _CHUNK)
+        chunks = -(-len(hidden) * len(weight) // (_CHUNK if hidden.device.type == "cpu" else _GPU_CHUNK))
         rows = -(-len(hidden) // min(chunks, len(hidden)))  # of one length, where it can be: each is compiled anew
         for start in range(0, len(hidden), rows):
             part = slice(start, start + rows)

@@ -12,7 +12,8 @@ from rich.text import Text
 from sprig.trace.console import figure
 
 _LINE_EVERY = 5.0  # seconds from one plain line to the next, at least
-_LINES_PER_EPOCH = 10  # at most
+_LINES_PER_EPOCH = 10  # at most, unless that leaves
+_SILENCE = 60.0  # seconds without a line
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class PlainLines:
             wanted = status.epoch != epoch
         else:
             enough_steps = status.step - step >= status.steps_per_epoch / _LINES_PER_EPOCH
-            wanted = enough_steps and status.elapsed - elapsed >= _LINE_EVERY
+            wanted = status.elapsed - elapsed >= (_LINE_EVERY if enough_steps else _SILENCE)
         if not wanted:
             return
         self._last = (status.epoch, status.step, status.elapsed)
