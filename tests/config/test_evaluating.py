@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from config.conftest import SMALL, composed
 from sprig import checkpoint
@@ -39,6 +40,32 @@ def measure(ckpt: Path, place: Path, *overrides: str) -> dict[str, float]:
 
 def test_its_own_split_gives_a_figure(trained, tmp_path):
     assert measure(trained, tmp_path)["val/bits_per_byte"] > 0
+
+
+def test_with_a_stride_of_one_each_token_is_guessed_from_all_that_the_context_holds(trained, tmp_path):
+    text = 'def middle(values):\n    """Between."""\n    return sorted(values)[len(values) // 2] or "nothing at all"\n'
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "new.py").write_text(text)
+    found = measure(
+        trained, tmp_path, "data=folder", f"data.path={tmp_path / 'code'}", "data.unit=function", "stride=1",
+        "precision=32-true",
+    )  # fmt: skip
+    loaded = checkpoint.load(trained)
+    ids = [loaded.tokenizer.end_of_text, *loaded.tokenizer.encode(text.strip("\n")), loaded.tokenizer.end_of_text]
+    assert len(ids) > 70  # more than the context of 64
+    nats = 0.0
+    with torch.no_grad():
+        for place in range(1, len(ids)):
+            context = torch.tensor([ids[max(0, place - 64) : place]])
+            nats -= loaded.transformer.eval()(context)[0, -1].log_softmax(-1)[ids[place]].item()
+    assert found["val/loss"] == pytest.approx(nats / (len(ids) - 1), rel=1e-4)
+    assert "val/padded_loss" not in found and "val/accuracy" in found
+
+
+@pytest.mark.parametrize("stride", [0, 65])
+def test_a_stride_that_leaves_tokens_out_is_refused(trained, tmp_path, stride):
+    with pytest.raises(ValueError, match=rf"stride={stride} must be from 1 to 64"):
+        measure(trained, tmp_path, f"stride={stride}")
 
 
 def test_a_document_that_was_trained_on_is_left_out_and_counted(trained, tmp_path, capsys):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sprig.data.corpus import Corpus, encode
 from sprig.data.documents import Document
-from sprig.data.packing import Rows, pack
+from sprig.data.packing import Rows, pack, windows
 from sprig.data.tokenizer import SMALLEST_VOCABULARY, CodeTokenizer
 
 TOKENIZER = CodeTokenizer.train([], SMALLEST_VOCABULARY)  # bytes only: a token is a byte
@@ -121,3 +121,23 @@ def test_documents_without_a_header_have_no_body():
 
 def test_no_documents_make_no_rows():
     assert len(packed([], 8, "packed")) == 0
+
+
+@given(lengths=lengths, seq_len=st.integers(1, 50), data=st.data())
+def test_windows_have_every_token_as_a_target_once_and_much_before_it(lengths, seq_len, data):
+    stride = data.draw(st.integers(1, seq_len))
+    corpus = corpus_of(lengths)
+    rows = windows(corpus, seq_len, stride)
+    read = rows.read(np.arange(len(rows)))
+    counted: list[int] = []
+    for ids, documents, start, document in zip(
+        read.ids, read.documents, rows.piece_starts, rows.piece_documents, strict=True
+    ):
+        for column in np.flatnonzero(documents >= 0):
+            token = start + column - 1
+            assert ids[column] == corpus.ids[token]
+            seen = column - 1 + (start > corpus.starts[document])  # the token before the window is its first input
+            assert seen >= min(seq_len - stride, token - corpus.starts[document])
+            counted.append(token)
+    assert sorted(counted) == list(range(corpus.starts[-1]))
+    assert rows.tokens == corpus.tokens and rows.lengths.tolist() == (read.documents >= 0).sum(1).tolist()

@@ -17,7 +17,7 @@ from sprig.data.corpus import encode
 from sprig.data.deduplication import text_key
 from sprig.data.documents import Document
 from sprig.data.loading import BatchLoader
-from sprig.data.packing import pack
+from sprig.data.packing import pack, windows
 from sprig.data.preparation import prepare
 from sprig.data.prepared import Prepared
 from sprig.evaluation.functions import score, with_headers, write_functions
@@ -32,8 +32,9 @@ from sprig.training.precision import resolve_precision
 def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     """Measure the checkpoint, print the figures, and write them to trace.json as `final`.
 
-    Rows are made as in training (seq_len, layout, batch_size of the checkpoint); the source is that of settings.data
-    where there is one. Documents that were trained on are dropped and counted, never measured.
+    Rows are made as in training (seq_len, layout, batch_size of the checkpoint) unless settings.stride says otherwise;
+    the source is that of settings.data where there is one. Documents that were trained on are dropped and counted,
+    never measured.
     """
     if settings.held_out_headers < 0:
         raise ValueError("held_out_headers must be 0 (none) or more.")
@@ -41,17 +42,26 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     loaded = checkpoint.load(checkpoint.resolve(settings.ckpt, Path(settings.output_dir)))
     trained_on = own_data(loaded)
     with TemporaryDirectory() as place:
+        stride = settings.stride
+        if stride is not None and not 1 <= stride <= trained_on.seq_len:
+            raise ValueError(f"stride={stride} must be from 1 to {trained_on.seq_len}, the length of the model's rows.")
         documents, note = _documents(settings, trained_on, loaded, Path(place))
-        rows = pack(encode(documents, loaded.tokenizer), trained_on.seq_len, trained_on.layout)
+        corpus = encode(documents, loaded.tokenizer)
+        if stride is None:
+            rows = pack(corpus, trained_on.seq_len, trained_on.layout)
+        else:
+            rows = windows(corpus, trained_on.seq_len, stride)
         functions = with_headers(documents, settings.held_out_headers)
     batches = BatchLoader(
         rows,
         min(trained_on.batch_size, len(rows)),
         seed=None,
-        trim=trained_on.layout == "padded",
-        document_mask=trained_on.document_mask,
+        trim=trained_on.layout == "padded" and stride is None,
+        document_mask=trained_on.document_mask and stride is None,
     )
-    module = LanguageModelling(loaded.transformer, OptimConfig(), settings.metrics.names, loaded.tokenizer.token_bytes)
+    # What a window has as context only is no padding.
+    metrics = [name for name in settings.metrics.names if stride is None or not name.startswith("padded_")]
+    module = LanguageModelling(loaded.transformer, OptimConfig(), metrics, loaded.tokenizer.token_bytes)
     judge = HeldOutFunctions(lambda model: score(write_functions(model, loaded.tokenizer, functions)))
     device = building.device_of(settings.accelerator)
     trainer = building.build_trainer(

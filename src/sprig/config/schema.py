@@ -117,6 +117,9 @@ class EvaluateConfig:
     ckpt: str = MISSING
     data: DataConfig | None = None
     """null: the checkpoint's own validation split."""
+    stride: int | None = None
+    """Measure each document alone, in windows of the model's rows that begin so many tokens after each other: a token
+    sees at least data.seq_len - stride before it, where its document has them. null: rows as in training."""
     metrics: MetricsConfig = MISSING
     held_out_headers: int = 200
     output_dir: str = "outputs"

@@ -1,4 +1,5 @@
-"""Token ids to rows of equal length: one document a row with padding, or several that fill it.
+"""Token ids to rows of equal length: one document a row with padding, or several that fill it; to measure a model,
+windows of a document that overlap.
 
 Every document is closed by end of text, and every row opens with the id that stands before its first target: the
 tokenizer's own for that (ours has end of text), or the token before where a row goes on with a document that an
@@ -42,17 +43,19 @@ class Rows:
     """(P,)"""
     piece_documents: _Numbers
     """(P,) the document that each piece is part of."""
+    context: _Numbers
+    """(R,) how many of its first tokens a row has to be seen only: they are targets of the row before."""
 
     @property
     def lengths(self) -> _Numbers:
         """(R,) targets of each row that are tokens and not padding."""
         ends = np.concatenate(([0], np.cumsum(self.piece_lengths)))
-        return np.diff(ends[self.first_piece])
+        return np.diff(ends[self.first_piece]) - self.context
 
     @property
     def tokens(self) -> int:
         """Targets in all rows, padding not counted: every document's tokens and its end of text."""
-        return int(self.piece_lengths.sum())
+        return int(self.lengths.sum())
 
     @property
     def padding(self) -> float:
@@ -85,6 +88,7 @@ class Rows:
 
         ordinals = np.full(ids.shape, -1, dtype=np.int64)
         ordinals[rows, columns] = np.repeat(_ranges(np.zeros_like(counts), counts), lengths)
+        ordinals[np.arange(ids.shape[1]) <= self.context[numbers, None]] = -1
         return RowIds(ids, body, ordinals)
 
 
@@ -96,7 +100,7 @@ def pack(corpus: Corpus, seq_len: int, layout: str) -> Rows:
     so whatever follows a cut has the token before it as its context, and a document's pieces follow each other.
     """
     if layout == "padded":
-        return _padded(corpus, seq_len)
+        return windows(corpus, seq_len, seq_len)
     lengths = corpus.lengths
     full, left = lengths // seq_len, lengths % seq_len
     items = np.flatnonzero(left)
@@ -113,13 +117,34 @@ def pack(corpus: Corpus, seq_len: int, layout: str) -> Rows:
     starts = corpus.starts[items] + np.where(sides == _FRONT, full[items] * seq_len, 0)
     bounds = np.flatnonzero(np.diff(bins, prepend=-1))
     pieces = len(before[0])
+    first = np.concatenate((np.arange(pieces), pieces + bounds, pieces + len(items) + np.arange(len(after[0]) + 1)))
     return Rows(
         corpus,
         seq_len,
-        np.concatenate((np.arange(pieces), pieces + bounds, pieces + len(items) + np.arange(len(after[0]) + 1))),
+        first,
         np.concatenate((before[0], starts, after[0])),
         np.concatenate((np.full(pieces, seq_len), left[items], np.full(len(after[0]), seq_len))),
         np.concatenate((before[1], items, after[1])),
+        np.zeros(len(first) - 1, dtype=np.int64),
+    )
+
+
+def windows(corpus: Corpus, seq_len: int, stride: int) -> Rows:
+    """Rows of one document each, every one stride tokens further on in it, for stride from 1 to seq_len.
+
+    With a stride below seq_len they overlap, and a long document's tokens see at least seq_len - stride before them.
+    """
+    counts = 1 + -(-np.maximum(corpus.lengths - seq_len, 0) // stride)
+    documents = np.repeat(np.arange(len(corpus)), counts)
+    offsets = _ranges(np.zeros_like(counts), counts) * stride
+    return Rows(
+        corpus,
+        seq_len,
+        np.arange(len(documents) + 1),
+        corpus.starts[documents] + offsets,
+        np.minimum(seq_len, corpus.lengths[documents] - offsets),
+        documents,
+        np.where(offsets > 0, seq_len - stride, 0),
     )
 
 
@@ -162,14 +187,6 @@ def _whole_rows(documents: _Numbers, starts: _Numbers, full: _Numbers, seq_len: 
     """Starts and documents of the pieces that fill a row alone: full[n] of them for each document, from starts[n]."""
     of = np.repeat(documents, full[documents])
     return starts[of] + _ranges(np.zeros_like(documents), full[documents]) * seq_len, of
-
-
-def _padded(corpus: Corpus, seq_len: int) -> Rows:
-    counts = -(-corpus.lengths // seq_len)
-    documents = np.repeat(np.arange(len(corpus)), counts)
-    offsets = _ranges(np.zeros_like(counts), counts) * seq_len
-    lengths = np.minimum(seq_len, corpus.lengths[documents] - offsets)
-    return Rows(corpus, seq_len, np.arange(len(documents) + 1), corpus.starts[documents] + offsets, lengths, documents)
 
 
 def _ranges(starts: _Numbers, lengths: _Numbers) -> _Numbers:
