@@ -2,11 +2,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from cli.command import ROOT, SHORT, sprig
+from sprig.config.run_directory import claimed
 
 
 @pytest.mark.parametrize(
@@ -130,3 +132,21 @@ def test_an_interrupted_run_is_saved_and_can_be_gone_on_with(number, tmp_path):
     done = sprig("train", f"resume={run}", "trainer.max_epochs=3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "epoch 3/3" in done.stdout and "epoch 1/3" not in done.stdout
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_run_that_is_refused_leaves_the_run_that_was_there_as_it_is(finished: bool, tmp_path: Path) -> None:
+    """A second one with the same directory; the first has not come to its checkpoints yet."""
+    there = tmp_path / "there"
+    (there / ".hydra").mkdir(parents=True)
+    (there / "metrics.csv").write_text("step\n")
+    if finished:
+        (there / ".hydra" / "overrides.yaml").write_text("[]")
+        (there / "trace.json").write_text("{}")
+    with nullcontext() if finished else claimed(there):
+        done = sprig("train", "model=tiny", f"hydra.run.dir={there}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert ("already holds a run" if finished else "by another process") in done.stderr
+    assert (there / "metrics.csv").read_text() == "step\n"
+    if finished:
+        assert (there / ".hydra" / "overrides.yaml").read_text() == "[]"

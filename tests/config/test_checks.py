@@ -1,7 +1,6 @@
 import pytest
 
-from sprig.config.checks import check_monitor, check_output, check_train
-from sprig.config.run_directory import claimed
+from sprig.config.checks import check_monitor, check_train
 
 
 @pytest.mark.parametrize(
@@ -56,16 +55,3 @@ def test_what_only_the_data_can_tell_not_to_be_measured_is_refused_then(settings
         check_monitor(watching_runs, functions=False, headers=True)
     with pytest.raises(ValueError, match="val/body_loss"):
         check_monitor(settings("callbacks.monitor=val/body_loss"), functions=True, headers=False)
-
-
-def test_two_processes_do_not_train_in_one_directory(tmp_path):
-    with claimed(tmp_path), pytest.raises(ValueError, match="by another process"), claimed(tmp_path):
-        pass
-    with claimed(tmp_path):
-        pass
-
-
-def test_a_directory_that_holds_a_run_is_not_written_over(tmp_path):
-    (tmp_path / "trace.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"already holds a run"):
-        check_output(tmp_path)

@@ -1,7 +1,6 @@
 """What must fit together between groups, checked before any data is read."""
 
 import difflib
-from pathlib import Path
 
 from sprig.config.schema import TrainConfig
 from sprig.data import sources
@@ -119,9 +118,3 @@ def check_data(data: DataConfig) -> None:
     licenses.allowed("", data.licenses)
     if data.layout not in LAYOUTS:
         raise ValueError(f"data.layout={data.layout!r} must be one of: {', '.join(LAYOUTS)}.")
-
-
-def check_output(directory: Path) -> None:
-    """Raise ValueError if directory already holds a run."""
-    if (directory / "trace.json").exists():
-        raise ValueError(f"{directory} already holds a run; wait a second, or go on with it by resume={directory}.")

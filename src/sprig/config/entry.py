@@ -11,6 +11,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
@@ -22,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sprig.config import launching, multirun, schema
-from sprig.config.run_directory import INTERRUPTED, Interrupted
+from sprig.config.run_directory import INTERRUPTED, Interrupted, Occupied, claimed
 from sprig.data import sources
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -59,7 +60,8 @@ def _typed(
                 return task(OmegaConf.to_object(cfg), directory)
         except Exception as error:
             codes.append(_report(error, verb))
-            _forget(directory)
+            if not isinstance(error, Occupied):
+                _forget(directory)
             if isinstance(error, Interrupted):
                 raise KeyboardInterrupt from error  # ends the sweep as well
             return float("nan")
@@ -71,9 +73,10 @@ def _typed(
 
 
 def _forget(directory: Path) -> None:
-    """Remove the directory of a run that came to nothing that could be used."""
+    """Remove the directory of a run that came to nothing that could be used, unless another run is at work in it."""
     if launching.owner() and {path.name for path in directory.iterdir()} <= {".hydra", "trace.json", "metrics.csv"}:
-        shutil.rmtree(directory)
+        with suppress(Occupied), claimed(directory):
+            shutil.rmtree(directory)
 
 
 def _report(error: Exception, verb: str) -> int:

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from sprig import checkpoint
 from sprig.config import building, launching
-from sprig.config.checks import check_output
-from sprig.config.run_directory import claimed, keep_settings, new_trace, point_latest
+from sprig.config.run_directory import check_output, claimed, keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
 from sprig.data.config import AUTO
 from sprig.data.documents import Document
@@ -77,7 +76,7 @@ class Job:
         self.console = Console(quiet=True) if self.processes.rank else open_console()
 
     def claim(self, held: ExitStack) -> None:
-        """Keep other runs out of the run directory until held is closed; ValueError if one is at work there."""
+        """Keep other runs out of the run directory until held is closed; Occupied if one is at work there."""
         with self.processes.first():
             if not self.processes.rank:
                 if self.settings.resume is None:

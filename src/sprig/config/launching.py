@@ -20,8 +20,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from sprig.config import command_line, multirun
-from sprig.config.checks import check_output, check_train
-from sprig.config.run_directory import COMMAND, Interrupted, command_as_typed
+from sprig.config.checks import check_train
+from sprig.config.run_directory import COMMAND, Interrupted, check_output, command_as_typed
 from sprig.config.schema import TrainConfig
 from sprig.training.config import TrainerConfig
 
@@ -75,6 +75,10 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
         raise ValueError(
             "A multirun starts the processes of each job itself: leave out torchrun or srun, and set trainer.devices."
         )
+    if verb == "train" and not rank():
+        for argument in argv:  # before Hydra writes its files over those of the run that is there
+            if argument.startswith("hydra.run.dir="):
+                check_output(Path(argument.removeprefix("hydra.run.dir=").strip("'\"")))
     script, *arguments = command_line.prepare(verb, argv)
     # The run's directory has a time in its name: rank 0 makes it and tells the others.
     return [script, *(_NO_DIRECTORY if rank() else []), *arguments]

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
 from sprig.data.sources.snippets.library import LIBRARY_VERSION
 from sprig.trace.records import Run, Trace
@@ -25,6 +27,10 @@ INTERRUPTED = 130  # the exit code: 128 + SIGINT, as a shell reports it
 LIBRARIES = ("sprig", "torch", "lightning", "tokenizers", "hydra-core")
 
 
+class Occupied(ValueError):
+    """The directory holds another run: a sentence for the user, and nothing in it may be touched."""
+
+
 class Interrupted(Exception):
     """A signal stopped the run and it was saved; the message says how to go on."""
 
@@ -32,6 +38,28 @@ class Interrupted(Exception):
         super().__init__(message)
         self.exit_code = exit_code
         """128 and the number of the signal, as a shell reports it."""
+
+
+def register() -> None:
+    """Make ${new_directory:...} known to Hydra's files."""
+    OmegaConf.register_new_resolver("new_directory", _new_directory, use_cache=True, replace=True)
+
+
+def _new_directory(path: str) -> str:
+    """Make a directory that nobody else has: of runs that start in one second, later ones get -2, -3 ... behind it."""
+    with suppress(OSError):  # Hydra comes upon it as well, and says it
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        for ending in chain([""], (f"-{number}" for number in count(2))):
+            with suppress(FileExistsError):
+                Path(path + ending).mkdir()
+                return path + ending
+    return path
+
+
+def check_output(directory: Path) -> None:
+    """Raise Occupied if directory already holds a run."""
+    if (directory / "trace.json").exists():
+        raise Occupied(f"{directory} already holds a run: choose another, or go on with it by resume={directory}.")
 
 
 def new_trace(directory: Path, seed: int | None, device: str | None) -> Trace:
@@ -56,13 +84,13 @@ def new_trace(directory: Path, seed: int | None, device: str | None) -> Trace:
 
 @contextmanager
 def claimed(directory: Path) -> Iterator[None]:
-    """Keep other processes from training in directory meanwhile; ValueError if one does. A kill leaves no claim."""
+    """Keep other processes from training in directory meanwhile; Occupied if one does. A kill leaves no claim."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise ValueError(f"{directory} is being trained in by another process: end it first.") from error
+        raise Occupied(f"{directory} is being trained in by another process: end it first.") from error
     except OSError:  # a file system without locks
         pass
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from sprig.config import vocabulary
+from sprig.config import run_directory, vocabulary
 from sprig.data import sources
 from sprig.data.config import DataConfig
 from sprig.generation.config import SamplingConfig
@@ -140,6 +140,7 @@ SCHEMAS: dict[str, type] = {
 def register() -> None:
     """Make the schemas known to Hydra, under names that no file in conf/ has, and what those files compute."""
     vocabulary.register()
+    run_directory.register()
     store = ConfigStore.instance()
     # For each group that it lists, Hydra copies its repository, and with it every schema: half of the time of --help.
     vars(store)["__deepcopy__"] = lambda _: store
