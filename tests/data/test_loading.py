@@ -65,7 +65,7 @@ def test_each_row_of_a_batch_goes_to_exactly_one_process(lengths, batch_size, tr
             assert {part.all_tokens for part in parts} == {batch.tokens}
             assert sum(part.positions for part in parts) == batch.positions
             assert len({part.input_ids.shape[0] for part in parts}) == 1
-        assert {str(loader.state_dict()) for loader in loaders} == {str(whole.state_dict())}, epoch
+        assert {str(loader.position()) for loader in loaders} == {str(whole.position())}, epoch
 
 
 def test_trimmed_batches_end_with_their_longest_row():
@@ -91,15 +91,15 @@ def test_a_loader_taken_up_again_goes_on_with_the_next_batch(lengths, stop, trim
     whole = loader()
     expected = [batch.input_ids.tolist() for _ in range(2) for batch in whole]
     first, second = loader(), loader()
-    state = first.state_dict()
+    state = first.position()
     seen = []
     for batch in first:
         if len(seen) == stop:
             break
         seen.append(batch.input_ids.tolist())
-        state = first.state_dict()
+        state = first.position()
     if seen:
-        second.load_state_dict(state)
+        second.go_on_from(state)
     rest = [batch.input_ids.tolist() for _ in range(2) for batch in second]
     assert (seen + rest)[: len(expected)] == expected
 
@@ -123,7 +123,7 @@ def test_rows_may_differ_from_epoch_to_epoch_and_so_may_their_number():
         assert len(sizes[-1]) == announced
     assert sizes == [[6] * 2, [8] * 3, [10] * 4]
     resumed = loader()
-    resumed.load_state_dict({"epoch": 1, "handed_out": 2, "shard": 0, "within": 2})
+    resumed.go_on_from({"epoch": 1, "handed_out": 2, "shard": 0, "within": 2})
     assert len(resumed) == 3 and [batch.tokens for batch in resumed] == [8]
     assert [batch.tokens for batch in resumed] == [10] * 4
 

@@ -81,9 +81,9 @@ def test_a_loader_taken_up_again_in_any_shard_goes_on_with_the_next_batch(length
         if len(seen) == stop:
             break
         seen.append(batch.targets[batch.targets != IGNORED].tolist())
-        state = first.state_dict()
+        state = first.position()
     if seen:
-        second.load_state_dict(state)
+        second.go_on_from(state)
     assert (seen + [batch for _ in range(2) for batch in targets(second)])[: len(expected)] == expected
 
 

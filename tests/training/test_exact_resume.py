@@ -18,7 +18,8 @@ from sprig.config.building import StateFiles
 from sprig.data.corpus import encode
 from sprig.data.datamodule import RowsDataModule
 from sprig.data.documents import Document
-from sprig.data.packing import pack
+from sprig.data.packing import Rows, pack
+from sprig.data.shards import Shards
 from sprig.data.tokenizer import SMALLEST_VOCABULARY, CodeTokenizer
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
@@ -72,6 +73,11 @@ def kill() -> None:
     raise Killed
 
 
+def rows_of(documents: int, layout: str) -> Rows:
+    written = [Document(f"def f{n}(): return {n * n}", str(n), str(n)) for n in range(documents)]
+    return pack(encode(written, TOKENIZER), 32, layout)
+
+
 def fitted(
     place: Path,
     record: Record,
@@ -79,11 +85,13 @@ def fitted(
     interval: int | None,
     fault=None,
     resume: bool = False,
+    train: Shards | None = None,
+    **ends: int,
 ) -> tuple[LanguageModelling, L.Trainer]:
-    """Train two epochs, or go on with them."""
+    """Train two epochs, or as ends say, or go on with them."""
     dropout, layout, accumulation, ema = cell
-    documents = [Document(f"def f{n}(): return {n * n}", str(n), str(n)) for n in range(40)]
-    rows = pack(encode(documents, TOKENIZER), 32, layout)
+    rows = rows_of(40, layout)
+    ends = ends or {"max_epochs": 2, "limit_train_batches": BATCHES}
     torch.manual_seed(0)
     config = ModelConfig(
         vocab_size=SMALLEST_VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=1,
@@ -99,12 +107,13 @@ def fitted(
     trainer = L.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, precision="32-true",
         enable_checkpointing=False, num_sanity_val_steps=0, default_root_dir=place, plugins=[StateFiles()],
-        callbacks=[*faults, record, checkpoints, interruption], max_epochs=2, limit_train_batches=BATCHES,
-        limit_val_batches=3, accumulate_grad_batches=accumulation, val_check_interval=interval,
+        callbacks=[*faults, record, checkpoints, interruption], limit_val_batches=3,
+        accumulate_grad_batches=accumulation, val_check_interval=interval,
+        reload_dataloaders_every_n_epochs=int(train is not None), **ends,
     )  # fmt: skip
     trainer.fit(
         module,
-        RowsDataModule(rows, rows, 2, seed=0, trim=layout == "padded"),
+        RowsDataModule(train or rows, rows, 2, seed=0, trim=layout == "padded"),
         ckpt_path=newest_state(place / "states")[0] if resume else None,
         weights_only=True,
     )
@@ -159,6 +168,44 @@ def test_an_interrupted_run_is_bit_by_bit_an_uninterrupted_one(cell, tmp_path):
         assert record.batches == whole.batches, name
         assert record.validations == whole.validations, name
         assert all(equal(a, b) for a, b in zip(state, expected, strict=True)), name
+
+
+UNEQUAL = (20, 16, 24)
+"""Rows of each epoch, as they differ where documents are turned: 10, 8 and 12 batches."""
+ENDS: dict[str, tuple[dict[str, int], bool, list[int]]] = {
+    "epochs of unequal length": ({"max_epochs": 3}, True, [9, 17, 29]),
+    "and no number of epochs": ({"max_epochs": -1, "max_steps": 30}, True, [9, 17, 29]),
+    "no number of epochs, each cut short": (
+        {"max_epochs": -1, "max_steps": 30, "limit_train_batches": BATCHES}, False, [9, 19, 29],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_each_epoch_is_whole_and_measured_however_long_it_is_and_however_the_run_ends(name, tmp_path):
+    ends, unequal, measured = ENDS[name]
+
+    def run(place: Path, record: Record, **kind: Any) -> list[Any]:
+        train = Shards(lambda epoch, _: rows_of(UNEQUAL[min(epoch, 2)], "padded"), [0]) if unequal else None
+        return final_state(*fitted(place, record, (0.1, "padded", 1, None), None, **kind, train=train, **ends))
+
+    whole = Record()
+    expected = run(tmp_path / "whole", whole)
+    assert list(whole.validations) == measured and list(whole.batches) == list(range(30))
+    for fault in [
+        ("kill", 4, False),
+        ("stop", 9, False),
+        ("kill", 10, False),
+        ("stop", 14, False),
+        ("kill", 25, False),
+    ]:
+        record, place = Record(), tmp_path / str(fault)
+        with pytest.raises((Stopped, Killed)):
+            run(place, record, fault=fault)
+        state = run(place, record, resume=True)
+        assert record.batches == whole.batches, fault
+        assert record.validations == whole.validations, fault
+        assert all(equal(a, b) for a, b in zip(state, expected, strict=True)), fault
 
 
 class Device:

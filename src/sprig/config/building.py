@@ -32,6 +32,7 @@ def quiet_lightning() -> None:
         ".*The number of training batches.*",
         ".*GPU available but not used.*",
         ".*LeafSpec.*",
+        ".*your dataloader is not resumable.*",  # the datamodule is
         ".*sync_dist=True.*",  # validation figures are those of all processes before they are logged
     ):
         warnings.filterwarnings("ignore", message)

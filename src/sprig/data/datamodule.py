@@ -30,9 +30,16 @@ class RowsDataModule(L.LightningDataModule):
         rest: Any = {"trim": trim, "document_mask": document_mask, "rank": rank, "processes": processes}
         self._train = BatchLoader(train, batch_size, seed=seed, **rest)
         self._val = BatchLoader(val, batch_size, seed=None, **rest)
+        self._goes_on = False
 
     def train_dataloader(self) -> BatchLoader:
-        """Batches to train on."""
+        """Batches to train on; Lightning asks for them when a pass begins, where passes differ in length.
+
+        A run that goes on from the end of a pass asks for them once more to close that one.
+        """
+        if not self._goes_on:
+            self._train.end_pass()
+        self._goes_on = False
         return self._train
 
     def val_dataloader(self) -> BatchLoader:
@@ -42,17 +49,20 @@ class RowsDataModule(L.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """Where the training rows stand.
 
-        Lightning keeps the states of loaders by itself, but loses them when the loaders were asked for before the
-        checkpoint was read, as the learning rate's schedule has to.
+        Lightning would keep the states of loaders that have a state_dict, but loses them where the loaders were asked
+        for before the checkpoint was read, and knows of no pass that limit_train_batches has cut short.
         """
-        state = self._train.state_dict()
-        if self.trainer is not None and self.trainer.is_last_batch:  # of a pass that limit_train_batches cuts short
-            state["handed_out"] = len(self._train)
-        return state
+        position = self._train.position()
+        if self.trainer is not None and self.trainer.is_last_batch:
+            if self.trainer.current_epoch == self.trainer.fit_loop.epoch_progress.current.ready:  # the run is over
+                return dict.fromkeys(position, 0) | {"epoch": position["epoch"] + 1}
+            position["handed_out"] = len(self._train)
+        return position
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the batch after the last one that was trained on."""
-        self._train.load_state_dict(state_dict)
+        self._train.go_on_from(state_dict)
+        self._goes_on = True
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Lightning moves tensors and mappings by itself, but no frozen dataclass."""

@@ -6,7 +6,7 @@ same number of batches. Where the iteration stands is the same in all of them, a
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -119,16 +119,20 @@ class BatchLoader:
                 yield self._batch(rows, numbers[self.rank :: self.processes], int(lengths[numbers].sum()))
         self._over = True
 
-    def state_dict(self) -> dict[str, Any]:
+    def end_pass(self) -> None:
+        """Let the pass that is going on be over: whoever counts the batches asks for no more."""
+        self._over = True
+
+    def position(self) -> dict[str, int]:
         """Where the iteration stands."""
         return {"epoch": self.epoch, **self._place._asdict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Make the next iteration go on where state was taken, or begin the next pass if that one was over."""
-        self.epoch, self._over = state["epoch"] - 1, True
-        self._next = _Place(*(state[name] for name in _Place._fields))
+    def go_on_from(self, position: dict[str, int]) -> None:
+        """Make the next iteration go on at a position, or begin the next pass if nothing of that one is left."""
+        self.epoch, self._over = position["epoch"] - 1, True
+        self._next = _Place(*(position[name] for name in _Place._fields))
         if self._next.handed_out >= len(self):
-            self.epoch, self._next = state["epoch"], _START
+            self.epoch, self._over, self._next = position["epoch"], False, _START
 
     def _order_of_shards(self) -> list[int]:
         count = len(self.shards)

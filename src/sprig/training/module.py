@@ -72,7 +72,7 @@ class LanguageModelling(L.LightningModule):
         self._nats: Tensor | float = 0.0  # of this process's rows since the last validation, on the device
         self._counted: Tensor | float = 0.0  # their tokens
         self._progress: Progress | None = None
-        self._first_seconds: float | None = None  # of an earlier part of the run
+        self._kept: dict[str, Any] | None = None  # of an earlier part of the run
         self._random_state: Tensor | None = None
         self._device_random_state: Tensor | None = None
 
@@ -194,13 +194,27 @@ class LanguageModelling(L.LightningModule):
         progress = Progress(
             total if total > 0 else math.inf, partial(_clock, timers[0], self._processes) if timers else None
         )
-        progress.first_seconds = self._first_seconds
         self._progress = progress
+        self._take_up_progress()
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: learning_rate_factor(progress(step), self._optim.warmup, self._optim.warmdown),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _take_up_progress(self) -> None:
+        """Let the schedule go on as it was, once it is there and a state has been read; either may be first."""
+        if self._progress is None or self._kept is None:
+            return
+        self._progress.first_seconds = self._kept["first_seconds"]
+        # Epochs differ in length where documents are turned: another one would promise another number of steps.
+        if self._kept.get("ends") == self._ends():
+            self._progress.total = self._kept["total_steps"]
+
+    def _ends(self) -> list[Any]:
+        """What decides how many steps the run has."""
+        trainer = self.trainer
+        return [trainer.max_epochs, trainer.max_steps, trainer.limit_train_batches, trainer.accumulate_grad_batches]
 
     @property
     def epoch_number(self) -> int:
@@ -224,6 +238,8 @@ class LanguageModelling(L.LightningModule):
             "counted": counted,
             "skipped_steps": self.skipped_steps,
             "first_seconds": self._progress.first_seconds if self._progress else None,
+            "total_steps": self._progress.total if self._progress else None,
+            "ends": self._ends() if self._progress else None,
             "random_states": self._processes.gather(torch.get_rng_state()),
             "device_random_states": self._processes.gather(self._states_of_device()),
         }
@@ -249,9 +265,8 @@ class LanguageModelling(L.LightningModule):
         # With another kind of device, too; states from before they were kept have none.
         of_devices = kept.get("device_random_states", [])
         self._device_random_state = of_devices[rank].get(self.device.type) if rank < len(of_devices) else None
-        self._first_seconds = kept["first_seconds"]
-        if self._progress is not None:
-            self._progress.first_seconds = self._first_seconds
+        self._kept = kept
+        self._take_up_progress()
 
 
 def _clock(timer: Timer, processes: Processes) -> tuple[float, float]:

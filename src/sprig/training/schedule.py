@@ -24,13 +24,13 @@ class Progress:
         The clock counts from the end of the first step: that one may have compiled the model, and the warm-up is of
         no use if the learning rate jumps over it.
         """
-        self._total, self._clock = total_steps, clock
+        self.total, self._clock = total_steps, clock
         self.first_seconds: float | None = None
         """What the clock showed after the first step; None before that. A run that goes on has to know it."""
 
     def __call__(self, step: int) -> float:
         """Before a step, 0-based; later steps than the last keep its value."""
-        by_steps = min(step + 1, self._total) / (self._total + 1) if self._total < float("inf") else 0.0
+        by_steps = min(step + 1, self.total) / (self.total + 1) if self.total < float("inf") else 0.0
         return min(max(by_steps, self._by_clock(step), _FIRST), 1 - _FIRST)
 
     def _by_clock(self, step: int) -> float:
