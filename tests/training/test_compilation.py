@@ -1,12 +1,14 @@
 import lightning as L
 import pytest
 
+from sprig.checkpoint.states import state_path
 from sprig.model.transformer import Layer
 from sprig.trace.records import Training
 from sprig.training.callbacks import compilation
+from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.compilation import Compilation
 from sprig.training.loss import LinearCrossEntropy
-from training.test_module import data, module, rows_of, trainer
+from training.test_module import data, module, rows_of, state_in, trainer
 
 
 @pytest.fixture
@@ -47,6 +49,26 @@ def test_what_was_asked_for_is_done_at_once_or_never(compiled, tmp_path):
             module(), data(rows_of(8))
         )
         assert len(compiled) == int(when) and training.compiled is when
+
+
+@pytest.mark.parametrize("worth", [True, False])
+def test_a_run_that_goes_on_is_compiled_from_its_first_step_if_it_was_before(worth, compiled, monkeypatch, tmp_path):
+    monkeypatch.setattr(compilation, "pays", lambda *_: worth)
+    checkpoints = Checkpoints(tmp_path, lambda *_: None, state_path, "val/loss", "min", {})
+    run = trainer(tmp_path, Compilation(None, "cpu", Training()), checkpoints, max_steps=20, max_epochs=-1)
+    run.fit(module(), data(rows_of(8)))
+    compiled.clear()
+    monkeypatch.setattr(compilation, "pays", lambda *_: not worth)
+    at_start: list[int] = []
+
+    class Steps(L.Callback):
+        def on_train_batch_start(self, *_):
+            at_start.append(len(compiled))
+
+    training = Training()
+    again = trainer(tmp_path, Compilation(None, "cpu", training), Steps(), max_steps=40, max_epochs=-1)
+    again.fit(module(), data(rows_of(8)), ckpt_path=state_in(tmp_path), weights_only=True)
+    assert training.compiled is worth and at_start == [int(worth)] * 20
 
 
 @pytest.mark.slow

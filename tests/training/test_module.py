@@ -54,9 +54,9 @@ def data(rows: Rows, batch_size: int = 4) -> RowsDataModule:
 
 def trainer(tmp_path, *callbacks: L.Callback, **settings) -> L.Trainer:
     return L.Trainer(
-        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        accelerator="cpu", enable_progress_bar=False, enable_model_summary=False,
         enable_checkpointing=False, num_sanity_val_steps=0, default_root_dir=tmp_path, callbacks=list(callbacks),
-        plugins=[StateFiles()], **settings,
+        plugins=[StateFiles()], **{"logger": False} | settings,
     )  # fmt: skip
 
 

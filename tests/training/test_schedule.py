@@ -51,3 +51,16 @@ def test_a_run_that_goes_on_counts_from_where_its_first_part_did():
     progress = Progress(float("inf"), lambda: (55.0, 110.0))
     progress.first_seconds = 10.0
     assert progress(40) == pytest.approx(0.45)
+
+
+def test_the_clock_is_asked_once_a_step_and_all_processes_go_by_the_one_that_is_furthest():
+    asked: list[float] = []
+
+    def agree(progress: float) -> float:
+        asked.append(progress)
+        return 0.75
+
+    progress = Progress(float("inf"), lambda: (55.0, 110.0), agree)
+    progress.first_seconds = 10.0
+    assert [progress(40) for _ in range(3)] == [0.75] * 3 and asked == [pytest.approx(0.45)]
+    assert progress(41) == 0.75 and len(asked) == 2

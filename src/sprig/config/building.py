@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
@@ -79,7 +80,7 @@ def build_trainer(
         default_root_dir=directory,
         logger=loggers,
         callbacks=callbacks,
-        plugins=[StateFiles(), *_environment()],
+        plugins=[StateFiles(), _environment()],
         precision=precision,  # type: ignore[arg-type]
         strategy=_strategy(config),
         devices=config.devices,
@@ -111,13 +112,15 @@ def build_trainer(
     )
 
 
-def _environment() -> list[LightningEnvironment]:
-    """What Lightning would find out itself, where neither torchrun nor SLURM has started this process.
+def _environment() -> ClusterEnvironment:
+    """Who has started this process: torchrun, SLURM, or nobody else.
 
-    It would ask MPI as well, and by starting it: where MPI is installed but does not work, that ends the process.
+    Lightning would ask MPI as well, and by starting it: where MPI is installed but does not work, that ends the
+    process. And it would save and requeue a SLURM job in its own way, without `resume=`.
     """
-    started = TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
-    return [] if started else [LightningEnvironment()]
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    return SLURMEnvironment(auto_requeue=False) if SLURMEnvironment.detect() else LightningEnvironment()
 
 
 def _strategy(config: TrainerConfig) -> Strategy | str:

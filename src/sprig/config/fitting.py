@@ -22,6 +22,7 @@ from sprig.training.callbacks.interruption import Interruption
 from sprig.training.callbacks.observing import Observing
 from sprig.training.callbacks.progress import Progress
 from sprig.training.callbacks.tracing import Tracing
+from sprig.training.callbacks.wall_clock import WallClock
 from sprig.training.module import LanguageModelling
 from sprig.training.precision import fast_bfloat16
 from sprig.training.throughput import Machine, matmul_peak, training_flops
@@ -142,6 +143,8 @@ def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
         callbacks.insert(
             0, HeldOutFunctions(lambda model: score(write_functions(model, data.tokenizer, job.functions)))
         )
+    if job.settings.trainer.max_time is not None:
+        callbacks.append(WallClock(job.settings.trainer.max_time, job.processes))
     if chosen.progress:
         callbacks.append(Progress(job.console, machine=machine))
     if chosen.early_stopping_patience is not None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -71,6 +72,8 @@ class LanguageModelling(L.LightningModule):
         self.optimizer_dtype = optimizer_dtype
         self._nats: Tensor | float = 0.0  # of this process's rows since the last validation, on the device
         self._counted: Tensor | float = 0.0  # their tokens
+        self._window = _Window()
+        self._lr = 0.0  # of the last step
         self._progress: Progress | None = None
         self._kept: dict[str, Any] | None = None  # of an earlier part of the run
         self._random_state: Tensor | None = None
@@ -113,7 +116,11 @@ class LanguageModelling(L.LightningModule):
         return whole.to(self.device).train(self.transformer.training)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss whose mean over the processes is the mean loss of the whole batch in nats a token."""
+        """The loss whose mean over processes and accumulated batches is that of all their tokens, in nats a token.
+
+        It is so for batches of as many tokens as the first of the step; what others have more or less is made good
+        when their gradients are there.
+        """
         hidden = self.transformer.hidden(batch.input_ids, batch.documents)
         loss, nats = self.loss(hidden, self.transformer.lm_head.weight, batch.targets)
         self.tokens_seen += batch.all_tokens
@@ -121,11 +128,9 @@ class LanguageModelling(L.LightningModule):
         finite = nats.isfinite()
         self._nats += torch.where(finite, nats * batch.tokens, 0.0)
         self._counted += finite * batch.tokens
-        share = self._processes.count * batch.tokens / batch.all_tokens
-        if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-            self.log("train/step_loss", nats * share, sync_dist=True)
-        return loss * share
+        self._window.add(nats.detach() * batch.tokens, batch.all_tokens)
+        batches = self.trainer.accumulate_grad_batches
+        return loss * (self._processes.count * batches * batch.tokens / self._window.first)
 
     def configure_gradient_clipping(
         self,
@@ -137,6 +142,9 @@ class LanguageModelling(L.LightningModule):
 
         Reading the norm waits for the device once a step, so that a bad gradient is never applied.
         """
+        if self._window.tokens != self._window.first:
+            gradients = [parameter.grad for parameter in self.transformer.parameters() if parameter.grad is not None]
+            torch._foreach_mul_(gradients, self._window.first / self._window.tokens)
         norm = clip_grad_norm_(self.transformer.parameters(), gradient_clip_val or float("inf"))
         if norm.isfinite():
             self._skipped_in_a_row = 0
@@ -163,6 +171,7 @@ class LanguageModelling(L.LightningModule):
         The first steps count for more than optim.ema says, with a decay of (1 + step) / (10 + step) at most, as in
         TensorFlow's ExponentialMovingAverage: a short run's average would be its initial weights.
         """
+        self._lr = optimizer.param_groups[0]["lr"]
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self.averaged is None:
             return
@@ -171,6 +180,18 @@ class LanguageModelling(L.LightningModule):
         # Not AveragedModel: it reads its own count of steps, which waits for the device.
         average = get_ema_multi_avg_fn(min(self._optim.ema, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
         average(list(self.averaged.parameters()), list(self.transformer.parameters()), step)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Log the step that the batch has ended; Lightning's own log would keep its figures for a later one."""
+        if not window_closed(self.trainer):
+            return
+        window, self._window = self._window, _Window()
+        if self.global_step % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            return
+        mean = self.trainer.strategy.reduce(window.nats / window.tokens, reduce_op="sum")
+        figures = {"epoch": self.trainer.current_epoch, "train/lr": self._lr, "train/step_loss": float(mean)}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(figures, step=self.global_step - 1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a held-out batch."""
@@ -192,7 +213,7 @@ class LanguageModelling(L.LightningModule):
         total = self.trainer.estimated_stepping_batches  # infinite or -1 where only the clock ends the run
         timers = [callback for callback in self.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
         progress = Progress(
-            total if total > 0 else math.inf, partial(_clock, timers[0], self._processes) if timers else None
+            total if total > 0 else math.inf, partial(_clock, timers[0]) if timers else None, self._processes.furthest
         )
         self._progress = progress
         self._take_up_progress()
@@ -269,8 +290,29 @@ class LanguageModelling(L.LightningModule):
         self._take_up_progress()
 
 
-def _clock(timer: Timer, processes: Processes) -> tuple[float, float]:
-    """Seconds of training so far, and the most there may be: rank 0's, as all have to have one learning rate."""
+def window_closed(trainer: L.Trainer) -> bool:
+    """Whether the last batch has ended a step: after it, no gradients wait for those of more batches."""
+    return trainer.is_last_batch or (trainer.fit_loop.batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
+@dataclass
+class _Window:
+    """The batches of a step so far."""
+
+    nats: Tensor | float = 0.0
+    """Of this process's rows, on the device."""
+    tokens: int = 0
+    """Of all processes."""
+    first: int = 0
+    """Those of the first batch."""
+
+    def add(self, nats: Tensor, tokens: int) -> None:
+        """Count one more."""
+        self.nats, self.tokens, self.first = self.nats + nats, self.tokens + tokens, self.first or tokens
+
+
+def _clock(timer: Timer) -> tuple[float, float]:
+    """Seconds of training so far, and the most there may be."""
     elapsed, remaining = timer.time_elapsed(), timer.time_remaining()
-    assert remaining is not None, "Lightning adds a timer for trainer.max_time only"
-    return processes.share((elapsed, elapsed + remaining))
+    assert remaining is not None, "a timer is there for trainer.max_time only"
+    return elapsed, elapsed + remaining

@@ -15,6 +15,7 @@ from torch import distributed
 
 T = TypeVar("T")
 
+_PARTS = 10**9  # of a progress that is exchanged as a whole number
 _PATIENCE = timedelta(days=7)  # others wait for the first one to prepare the data, however long that takes
 
 
@@ -103,6 +104,10 @@ class Processes:
         exchange = distributed.all_reduce(answer, distributed.ReduceOp.MAX, group=self._group, async_op=True)
         self._asked[question] = (answer, exchange)
         return before
+
+    def furthest(self, progress: float) -> float:
+        """The largest progress, 0 to 1, that any process has come to, as `largest` has it."""
+        return self.largest("progress", round(progress * _PARTS)) / _PARTS
 
     def leave(self) -> None:
         """Part from the others: what is left to do, each does alone."""

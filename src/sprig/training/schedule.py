@@ -18,18 +18,29 @@ def learning_rate_factor(progress: float, warmup: float, warmdown: float) -> flo
 class Progress:
     """How much of a run is over, in (0, 1), by its steps or by its clock: whichever is further."""
 
-    def __init__(self, total_steps: float, clock: Callable[[], tuple[float, float]] | None = None) -> None:
+    def __init__(
+        self,
+        total_steps: float,
+        clock: Callable[[], tuple[float, float]] | None = None,
+        agree: Callable[[float], float] = float,
+    ) -> None:
         """total_steps may be infinite; clock gives the seconds so far and those that the whole run may take.
 
         The clock counts from the end of the first step: that one may have compiled the model, and the warm-up is of
-        no use if the learning rate jumps over it.
+        no use if the learning rate jumps over it. Several processes agree on what their clocks say, once a step.
         """
-        self.total, self._clock = total_steps, clock
+        self.total, self._clock, self._agree = total_steps, clock, agree
+        self._known = (-1, 0.0)  # of the last step that was asked for
         self.first_seconds: float | None = None
         """What the clock showed after the first step; None before that. A run that goes on has to know it."""
 
     def __call__(self, step: int) -> float:
         """Before a step, 0-based; later steps than the last keep its value."""
+        if step != self._known[0]:
+            self._known = step, self._progress(step)
+        return self._known[1]
+
+    def _progress(self, step: int) -> float:
         by_steps = min(step + 1, self.total) / (self.total + 1) if self.total < float("inf") else 0.0
         return min(max(by_steps, self._by_clock(step), _FIRST), 1 - _FIRST)
 
@@ -39,4 +50,4 @@ class Progress:
         seconds, limit = self._clock()
         if self.first_seconds is None:
             self.first_seconds = seconds
-        return (seconds - self.first_seconds) / max(limit - self.first_seconds, 1e-9)
+        return self._agree((seconds - self.first_seconds) / max(limit - self.first_seconds, 1e-9))

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from sprig.model.transformer import Transformer
-from sprig.training.module import LanguageModelling
+from sprig.training.module import LanguageModelling, window_closed
 from sprig.training.processes import FailedElsewhere, Processes
 
 
@@ -220,11 +220,6 @@ class Checkpoints(L.Callback):
     def _facts(module: LanguageModelling, metrics: dict[str, float]) -> dict[str, Any]:
         known = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         return {"step": module.global_step, "epoch": module.epoch_number, "metrics": known}
-
-
-def window_closed(trainer: L.Trainer) -> bool:
-    """Whether the last batch has ended a step: after it, no gradients wait for those of more batches."""
-    return trainer.is_last_batch or (trainer.fit_loop.batch_idx + 1) % trainer.accumulate_grad_batches == 0
 
 
 def between_steps(trainer: L.Trainer) -> bool:

@@ -30,6 +30,14 @@ class Compilation(L.Callback):
         self.training.compiled = False
         self._ends: list[float] = []
 
+    def state_dict(self) -> dict[str, bool | None]:
+        """What was decided: a run that goes on rounds as it did before."""
+        return {"compile": self.when}
+
+    def load_state_dict(self, state_dict: dict[str, bool | None]) -> None:
+        """Leave it at that, where the settings do not say otherwise."""
+        self.when = state_dict["compile"] if self.when is None else self.when
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compile at once, if that was asked for."""
         if self.when:
@@ -41,7 +49,8 @@ class Compilation(L.Callback):
             self._ends.append(time.perf_counter())
             if len(self._ends) > _TIMED:
                 a_batch = (self._ends[-1] - self._ends[2]) / (len(self._ends) - 3)
-                if self.processes.share(pays(seconds_left(trainer, a_batch), self.device)):
+                self.when = self.processes.share(pays(seconds_left(trainer, a_batch), self.device))
+                if self.when:
                     self._compile(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

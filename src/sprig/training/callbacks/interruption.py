@@ -6,9 +6,10 @@ from types import FrameType
 from typing import Any, ClassVar
 
 import lightning as L
+from lightning.pytorch.trainer.states import TrainerFn
 
-from sprig.training.callbacks.checkpoints import Checkpoints, between_steps, window_closed
-from sprig.training.module import LanguageModelling
+from sprig.training.callbacks.checkpoints import Checkpoints, between_steps
+from sprig.training.module import LanguageModelling, window_closed
 from sprig.training.processes import Processes
 
 
@@ -36,14 +37,22 @@ class Interruption(L.Callback):
         """The number of the signal that asked."""
         self._agreed = 0  # the number on which all processes act
         self._saved = False
-        self._former: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen."""
         # Lightning's own way to stop together makes every step wait for the device; here this callback does it.
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-        for number in self.defaults:
-            self._former[number] = signal.signal(number, self._ask)
+        for number in self.defaults:  # Lightning puts back what was there before it
+            signal.signal(number, self._ask)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """In a validation after training, stop at once: all is saved."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            for number in self.defaults:
+                signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = number
@@ -74,9 +83,3 @@ class Interruption(L.Callback):
             if self.checkpoints.saved_step != trainer.global_step:
                 self.checkpoints.save_end(trainer, pl_module)
             raise Stopped(self._agreed)
-
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen no more."""
-        for number, former in self._former.items():
-            signal.signal(number, former)
-        self._former.clear()
