@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,11 +19,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sprig.data.loading import Batch
 from sprig.model.transformer import Transformer
+from sprig.training.accumulation import Window, window_closed
 from sprig.training.config import OptimConfig
 from sprig.training.loss import LinearCrossEntropy
 from sprig.training.metrics import Metrics
 from sprig.training.optim import build_optimizer
 from sprig.training.processes import Processes
+from sprig.training.random_numbers import RandomNumbers
 from sprig.training.schedule import Progress, learning_rate_factor
 
 _SKIPPED_IN_A_ROW = 10  # steps: a state that gives so many is lost, and no next batch will save it
@@ -72,12 +73,11 @@ class LanguageModelling(L.LightningModule):
         self.optimizer_dtype = optimizer_dtype
         self._nats: Tensor | float = 0.0  # of this process's rows since the last validation, on the device
         self._counted: Tensor | float = 0.0  # their tokens
-        self._window = _Window()
+        self._window = Window()
         self._lr = 0.0  # of the last step
         self._progress: Progress | None = None
         self._kept: dict[str, Any] | None = None  # of an earlier part of the run
-        self._random_state: Tensor | None = None
-        self._device_random_state: Tensor | None = None
+        self._random_numbers = RandomNumbers(self._processes)
 
     def configure_model(self) -> None:
         """Leave each process with its part of the weights, where the strategy shards them."""
@@ -185,7 +185,7 @@ class LanguageModelling(L.LightningModule):
         """Log the step that the batch has ended; Lightning's own log would keep its figures for a later one."""
         if not window_closed(self.trainer):
             return
-        window, self._window = self._window, _Window()
+        window, self._window = self._window, Window()
         if self.global_step % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
         mean = self.trainer.strategy.reduce(window.nats / window.tokens, reduce_op="sum")
@@ -245,10 +245,7 @@ class LanguageModelling(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Let a resumed run draw (dropout) what an uninterrupted one would."""
-        if self._random_state is not None:
-            torch.set_rng_state(self._random_state.cpu())
-        if self._device_random_state is not None:
-            torch.get_device_module(self.device).set_rng_state(self._device_random_state.cpu())
+        self._random_numbers.go_on(self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what Lightning does not."""
@@ -261,14 +258,7 @@ class LanguageModelling(L.LightningModule):
             "first_seconds": self._progress.first_seconds if self._progress else None,
             "total_steps": self._progress.total if self._progress else None,
             "ends": self._ends() if self._progress else None,
-            "random_states": self._processes.gather(torch.get_rng_state()),
-            "device_random_states": self._processes.gather(self._states_of_device()),
-        }
-
-    def _states_of_device(self) -> dict[str, Tensor]:
-        """What dropout on this process's GPU draws from, by the kind of GPU; nothing on a processor."""
-        kind = self.device.type
-        return {} if kind == "cpu" else {kind: torch.get_device_module(kind).get_rng_state()}
+        } | self._random_numbers.states(self.device)
 
     def _trained_on(self) -> tuple[float, float]:
         """Nats and tokens of all processes since the last validation."""
@@ -279,36 +269,10 @@ class LanguageModelling(L.LightningModule):
         """Take it up."""
         kept = checkpoint["sprig"]
         self.tokens_seen, self.skipped_steps = kept["tokens_seen"], kept["skipped_steps"]
-        rank, states = self._processes.rank, kept["random_states"]
-        self._nats, self._counted = (0.0, 0.0) if rank else (kept["nats"], kept["counted"])
-        # With more processes than before, the new ones go on with what they were seeded with.
-        self._random_state = states[rank] if rank < len(states) else None
-        # With another kind of device, too; states from before they were kept have none.
-        of_devices = kept.get("device_random_states", [])
-        self._device_random_state = of_devices[rank].get(self.device.type) if rank < len(of_devices) else None
+        self._nats, self._counted = (0.0, 0.0) if self._processes.rank else (kept["nats"], kept["counted"])
+        self._random_numbers.take_up(kept, self.device)
         self._kept = kept
         self._take_up_progress()
-
-
-def window_closed(trainer: L.Trainer) -> bool:
-    """Whether the last batch has ended a step: after it, no gradients wait for those of more batches."""
-    return trainer.is_last_batch or (trainer.fit_loop.batch_idx + 1) % trainer.accumulate_grad_batches == 0
-
-
-@dataclass
-class _Window:
-    """The batches of a step so far."""
-
-    nats: Tensor | float = 0.0
-    """Of this process's rows, on the device."""
-    tokens: int = 0
-    """Of all processes."""
-    first: int = 0
-    """Those of the first batch."""
-
-    def add(self, nats: Tensor, tokens: int) -> None:
-        """Count one more."""
-        self.nats, self.tokens, self.first = self.nats + nats, self.tokens + tokens, self.first or tokens
 
 
 def _clock(timer: Timer) -> tuple[float, float]:

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from sprig.model.transformer import Transformer
-from sprig.training.module import LanguageModelling, window_closed
+from sprig.training.accumulation import window_closed
+from sprig.training.module import LanguageModelling
 from sprig.training.processes import FailedElsewhere, Processes
 
 

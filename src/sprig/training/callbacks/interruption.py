@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import lightning as L
 from lightning.pytorch.trainer.states import TrainerFn
 
+from sprig.training.accumulation import window_closed
 from sprig.training.callbacks.checkpoints import Checkpoints, between_steps
-from sprig.training.module import LanguageModelling, window_closed
+from sprig.training.module import LanguageModelling
 from sprig.training.processes import Processes
 
 

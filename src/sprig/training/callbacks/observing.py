@@ -10,7 +10,8 @@ import lightning as L
 from torch import Tensor, stack
 
 from sprig.trace.records import Spike, Training
-from sprig.training.module import LanguageModelling, window_closed
+from sprig.training.accumulation import window_closed
+from sprig.training.module import LanguageModelling
 from sprig.training.throughput import Machine, peak_memory
 
 _MEMORY = 0.98  # of the running mean and variance: they remember some 50 steps
