@@ -56,7 +56,8 @@ class Cleaner:
             reason = objection(file, threshold)
             if reason is not None:
                 raise Unfit(reason)
-        file = replace(file, license=licenses.of_header(file.text) or file.license)
+        stated = licenses.of_header(file.text)
+        file = file if stated is None else replace(file, license=stated)
         if not licenses.allowed(file.license, self.config.licenses):
             raise Unfit(f"licence {file.license or 'unknown'}")
         if self._benchmarks is not None and self._benchmarks.overlaps(file.text):
