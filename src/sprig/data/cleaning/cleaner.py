@@ -64,8 +64,7 @@ class Cleaner:
             raise Unfit("contains a benchmark's text")
         redacted: Counter[str] = Counter()
         if self.config.redact:
-            text, redacted = redact(file.text)
-            file = replace(file, text=text)
+            file, redacted = _redacted(file)
         return Cleaned(list(self._cut(file)), redacted)
 
     def _cut(self, file: Document) -> Iterator[Document]:
@@ -85,6 +84,14 @@ class Cleaner:
             # Faster than ast.parse, which makes objects of the whole tree.
             _parsed(lambda: compile(file.text, "", "exec", dont_inherit=True))
         yield file
+
+
+def _redacted(file: Document) -> tuple[Document, Counter[str]]:
+    """The file without secrets in its text or in what says where it comes from, which is trained on as well."""
+    text, counts = redact(file.text)
+    path, in_path = redact(file.path)
+    group, in_group = (path, Counter[str]()) if file.group == file.path else redact(file.group)
+    return replace(file, text=text, path=path, group=group), counts + in_path + in_group
 
 
 def _parsed(parse: Any) -> Any:
