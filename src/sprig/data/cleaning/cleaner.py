@@ -88,7 +88,7 @@ class Cleaner:
 
 def _redacted(file: Document) -> tuple[Document, Counter[str]]:
     """The file without secrets in its text or in what says where it comes from, which is trained on as well."""
-    text, counts = redact(file.text)
+    text, counts = redact(file.text, python=file.language == "python")
     path, in_path = redact(file.path)
     group, in_group = (path, Counter[str]()) if file.group == file.path else redact(file.group)
     return replace(file, text=text, path=path, group=group), counts + in_path + in_group
