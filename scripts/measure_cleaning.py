@@ -62,7 +62,7 @@ def measured_secrets(files: Sequence[Document]) -> None:
     lines = touched = 0
     kinds: Counter[str] = Counter()
     for file in files:
-        text, found = redact(file.text)
+        text, found = redact(file.text, python=True)
         kinds += found
         before, after = Counter(file.text.split("\n")), Counter(text.split("\n"))
         lines += before.total()

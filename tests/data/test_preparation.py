@@ -1,4 +1,7 @@
+import json
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from sprig.data.deduplication import text_key
 from sprig.data.preparation import fingerprint, prepare
 from sprig.data.prepared import Prepared
-from sprig.data.sources import folder, snippets
+from sprig.data.sources import folder, jsonl, snippets
 from sprig.data.tokenizer import CodeTokenizer
 
 
@@ -255,3 +258,38 @@ def test_a_given_tokenizer_is_taken_as_it_is_and_prepared_data_is_known_by_it(tm
     text = prepared.train_documents[0].text
     start, end = prepared.train.rows(0, 0).corpus.starts[:2]
     assert prepared.train.rows(0, 0).corpus.ids[start:end].tolist() == [*given.encode(text), given.end_of_text]
+
+
+def test_secrets_in_paths_and_groups_are_replaced_like_those_in_the_text_and_groups_stay_apart(tmp_path):
+    key = "gh" + "p_" + "a1B2c3D4e5" * 4
+    rows = [
+        {
+            "content": f"def f{n}(a):\n    return a + {n}\n",
+            "path": f"mail/john.doe{n}@gmail.com/{key}.py",
+            "group": f"bob{n % 4}@gmail.com/r",
+        }
+        for n in range(20)
+    ]
+    rows.append(rows[0] | {"content": "def g(a):\n    return a\n", "group": "<EMAIL>/r 2"})
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    config = jsonl.Config(
+        path=str(tmp_path / "a.jsonl"), path_column="path", group_column="group", redact=True, repositories=True,
+        vocab_size=300, seq_len=32, batch_size=2, layout="packed",
+    )  # fmt: skip
+    prepared = prepare(config, tmp_path / "cache")
+    documents = documents_of(prepared)
+    assert {document.path for document in documents} == {"mail/<EMAIL>/<KEY>.py"}
+    members = Counter(document.group for document in documents)
+    assert members == {"<EMAIL>/r": 5, "<EMAIL>/r 2": 5, "<EMAIL>/r 3": 5, "<EMAIL>/r 4": 5, "<EMAIL>/r 2 2": 1}
+    assert prepared.funnel.redacted == {"email": 41, "github": 21}
+    for file in prepared.folder.iterdir():
+        assert not re.search(rb"gmail|ghp_|a1B2c3", file.read_bytes()), file
+
+
+def test_the_examples_of_what_was_left_out_hold_no_secrets_where_these_are_replaced(tmp_path):
+    name = "gh" + "p_" + "a1B2c3D4e5" * 4
+    path = code(tmp_path, {f"{name}.py": "print 'two'\n", "a.py": "x = 1\n"})
+    with pytest.raises(ValueError, match=r"1 not Python 3 syntax \(<KEY>\.py\)"):
+        prepared_from(path, syntax=True, redact=True)
+    with pytest.raises(ValueError, match=rf"1 not Python 3 syntax \({name}\.py\)"):
+        prepared_from(path, syntax=True)

@@ -157,3 +157,29 @@ def test_the_funnel_shows_what_was_left_out_replaced_and_kept() -> None:
         assert words in text
     bars = [line.count("#") for line in text.splitlines()[-3:]]
     assert bars == [1, 0, 40]
+
+
+def test_what_strangers_wrote_is_text_without_control_characters_wherever_it_is_drawn() -> None:
+    odd = "[/mit] \x1b]0;x\x07"
+    funnel = Funnel(dropped={odd: 1}, redacted={odd: 1}, licenses={odd: 1, "[mit]": 1}, lengths={odd: 1})
+    pages = [
+        draw_funnel(funnel),
+        draw_stage(stage(counts={odd: 1, f"left out: {odd}": 1}), 1),
+        draw_evaluation("a", odd, {}),
+        draw_final(Trace(Run("r", "c", "s")), "a", [f"python src/sample.py prompt='{odd}'"]),
+    ]
+    for page, times in zip(pages, (4, 2, 1, 1), strict=True):
+        assert drawn(page).count("[/mit] \\x1b]0;x\\x07") == times
+        assert "\x1b" not in drawn(page)
+    assert "under [mit]" in drawn(pages[0])
+
+
+def test_of_many_licences_and_reasons_the_first_are_shown_and_the_others_summed() -> None:
+    many = {f"LicenseRef-{n}": 1 for n in range(10_000)}
+    page = drawn(draw_funnel(Funnel(licenses=many, dropped=many))).splitlines()
+    assert [line.split() for line in page if "others" in line] == [
+        ["left", "out:", "9,970", "others", "-9,970"],
+        ["under", "9,970", "others", "9,970"],
+    ]
+    counts = {f"left out: licence {name}": 1 for name in many}
+    assert drawn(draw_stage(stage(counts=counts), 1)).endswith("licence LicenseRef-29 1, 9,970 others 9,970")

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from sprig import checkpoint
 from sprig.config import building, launching
 from sprig.config.run_directory import check_output, claimed, keep_settings, new_trace, point_latest
@@ -73,7 +71,7 @@ class Job:
         self.directory = self.processes.share(directory)
         used = f"{self.device}, {self.precision}" + (f", {count} processes" if count > 1 else "")
         self.trace = new_trace(self.directory, settings.seed, used)
-        self.console = Console(quiet=True) if self.processes.rank else open_console()
+        self.console = open_console(quiet=bool(self.processes.rank))
 
     def claim(self, held: ExitStack) -> None:
         """Keep other runs out of the run directory until held is closed; Occupied if one is at work there."""

@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sprig.data import sources
 from sprig.data.cleaning.pool import cleaned
+from sprig.data.cleaning.secrets import redact
 from sprig.data.config import DataConfig
 from sprig.data.deduplication import first_of_each
 from sprig.data.documents import Document, Skips, printable
@@ -49,7 +50,7 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
     start = time.perf_counter()
     skips, redacted, funnel = Skips(), Counter[str](), Funnel()
     keys, sizes, groups, licenses = bytearray(), array("q"), list[str](), list[str]()
-    names: dict[str, str] = {}  # one string for all documents of a group
+    group_names, license_names = _GroupNames(), dict[str, str]()  # one string for all documents of a group
     files = _counted(sources.load(config.source).documents(config, skips), funnel)
     signatures = directory / "signatures"
     with (
@@ -58,13 +59,14 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
         signatures.open("wb") as signature_file,
     ):
         for candidate in candidates:
-            document = candidate.document
+            name = group_names.of(candidate.group, candidate.document.group)
+            document = replace(candidate.document, group=name)
             store.append(document)
             keys += bytes.fromhex(candidate.key)
             signature_file.write(candidate.signature)
             sizes.append(len(document.text.encode()))
-            groups.append(names.setdefault(document.group, document.group))
-            licenses.append(names.setdefault(document.license, document.license))
+            groups.append(name)
+            licenses.append(license_names.setdefault(document.license, document.license))
     all_keys = np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, _KEY)
     kept = first_of_each(all_keys)
     skips.add("exact duplicate", "", int((~kept).sum()))
@@ -79,7 +81,7 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
     signatures.unlink()
     numbers = np.flatnonzero(kept)
     if len(numbers) < least:
-        raise ValueError(_too_few(Documents(directory / "documents.jsonl", numbers), skips))
+        raise ValueError(_too_few(Documents(directory / "documents.jsonl", numbers), skips, config.redact))
     if config.limit is not None and config.limit < len(numbers):
         skips.add("over data.limit", "", len(numbers) - config.limit)
         numbers = numbers[sorted(random.Random(config.seed).sample(range(len(numbers)), config.limit))]
@@ -98,6 +100,29 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
     )
 
 
+class _GroupNames:
+    """What groups are called where they are written: as their source calls them, but for what was redacted.
+
+    Those that redaction has made the same are numbered, in the order in which they come.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._alike: Counter[str] = Counter()
+
+    def of(self, given: str, redacted: str) -> str:
+        """The one name of the group that its source calls given, and redaction redacted."""
+        if given not in self._names:
+            name = redacted
+            while name in self._taken:
+                self._alike[redacted] += 1
+                name = f"{redacted} {self._alike[redacted] + 1}"
+            self._taken.add(name)
+            self._names[given] = name
+        return self._names[given]
+
+
 def _counted(files: Iterable[Document], funnel: Funnel) -> Iterator[Document]:
     for file in files:
         funnel.documents += 1
@@ -105,13 +130,14 @@ def _counted(files: Iterable[Document], funnel: Funnel) -> Iterator[Document]:
         yield file
 
 
-def _too_few(documents: Documents, skips: Skips) -> str:
+def _too_few(documents: Documents, skips: Skips, without_secrets: bool) -> str:
     copies = skips.counts["exact duplicate"]
     if len(documents) and copies:
         same = printable(documents[0].path)
         return f"All {copies + 1} documents are the same ({same}): there is nothing to learn from them."
+    examples = {why: redact(path)[0] if without_secrets else path for why, path in skips.examples.items()}
     reasons = ", ".join(
-        f"{count} {reason}" + (f" ({skips.examples[reason]})" if skips.examples[reason] else "")
+        f"{count} {reason}" + (f" ({examples[reason]})" if examples[reason] else "")
         for reason, count in skips.counts.most_common()
         if count
     )

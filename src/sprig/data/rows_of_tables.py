@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sprig.data.cleaning.licenses import of_statement
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.languages import EXTENSIONS, language_of
@@ -34,7 +35,7 @@ class TableConfig(DataConfig):
     group_column: str | None = None
     """Rows of one group never stand on both sides of the split: the repository's name, say. null: rows of one path."""
     license_column: str | None = None
-    """An SPDX expression, as it stands."""
+    """An SPDX expression, or the usual name or the text of a licence; where it is none of these, none is known."""
     language_column: str | None = None
     """The language's name; null goes by the ending of the path."""
     max_text_bytes: int = 10_000_000
@@ -113,7 +114,7 @@ def document(row: Mapping[str, str | bytes | None], place: str, config: TableCon
         path=path,
         group=words[1] or path,
         language=_language(language) if language else language_of(path),
-        license=words[2].strip(),
+        license=of_statement(words[2].strip()),
     )
 
 

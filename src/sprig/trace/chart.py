@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from sprig.trace.console import visible
 from sprig.trace.records import Epoch
 
 _SERIES = {"train/loss": ("o", "yellow"), "val/loss": ("*", "green")}
@@ -68,6 +69,6 @@ def histogram(counts: Mapping[str, int]) -> list[Text]:
     label = max(map(len, counts), default=0)
     digits = len(f"{most:,}")
     return [
-        Text.assemble(f"{name:>{label}} ", ("#" * -(-40 * count // most), "cyan"), f" {count:>{digits},}")
+        Text.assemble(f"{visible(name):>{label}} ", ("#" * -(-40 * count // most), "cyan"), f" {count:>{digits},}")
         for name, count in counts.items()
     ]

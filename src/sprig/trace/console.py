@@ -19,13 +19,13 @@ _SAMPLE = 2000  # characters of a sample that are looked at: more than a termina
 _MARKS = {"\n": "↵", "\t": "\\t", "\r": "\\r"}
 
 
-def open_console(stream: IO[str] | None = None) -> Console:
+def open_console(stream: IO[str] | None = None, *, quiet: bool = False) -> Console:
     """A console on stream, standard output if None; a terminal that is too narrow breaks the lines."""
     out = stream or sys.stdout
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors="backslashreplace")  # code has characters that a latin-1 terminal has not
     # soft_wrap: no newline is put into a command or a path, which must survive being copied.
-    console = Console(file=stream, soft_wrap=True, markup=False, emoji=False, highlight=False)
+    console = Console(file=stream, soft_wrap=True, markup=False, emoji=False, highlight=False, quiet=quiet)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console
@@ -52,11 +52,11 @@ def visible(code: str) -> str:
 
 
 def labelled(label: str, value: str | Text, indent: int) -> Table:
-    """A dim label and its value, which starts at column indent in each of its lines."""
+    """A dim label and its value, which starts at column indent in each of its lines; a str is escaped as by visible."""
     line = Table.grid()
     line.add_column(style="dim", no_wrap=True, min_width=indent)
     line.add_column(overflow="fold")
-    line.add_row(label, Text(value) if isinstance(value, str) else value)
+    line.add_row(label, Text(visible(value)) if isinstance(value, str) else value)
     return line
 
 

@@ -6,7 +6,18 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sprig.trace.chart import histogram, loss_chart
-from sprig.trace.console import AtLeast, bare_table, code_block, duration, figure, heading, labelled, number, one_line
+from sprig.trace.console import (
+    AtLeast,
+    bare_table,
+    code_block,
+    duration,
+    figure,
+    heading,
+    labelled,
+    number,
+    one_line,
+    visible,
+)
 from sprig.trace.metrics import shown
 from sprig.trace.observations import best_epoch, validated_within_epochs
 from sprig.trace.records import Epoch, Funnel, Generation, Stage, Trace, Training
@@ -15,6 +26,7 @@ LEFT_OUT = "left out: "
 """How the name of a count begins that says how much a stage left out, and for what reason."""
 
 _INDENT = 14  # where values start, right of their labels
+_MOST = 30  # counts of one kind that are shown one by one: strangers name licences
 
 
 def draw_stage(stage: Stage, place: int, total: int = 6) -> RenderableType:
@@ -29,12 +41,12 @@ def draw_stage(stage: Stage, place: int, total: int = 6) -> RenderableType:
     ]
     if stage.sample is not None:
         lines.append(labelled("    sample", one_line(stage.sample), _INDENT))
-    counts = {name: f"{name.removeprefix(LEFT_OUT)} {number(count)}" for name, count in stage.counts.items()}
-    kept = [words for name, words in counts.items() if not name.startswith(LEFT_OUT)]
-    left_out = [words for name, words in counts.items() if name.startswith(LEFT_OUT)]
-    for label, said in (("    counts", kept), ("    left out", left_out)):
-        if said:
-            lines.append(labelled(label, ", ".join(said), _INDENT))
+    kept = {name: count for name, count in stage.counts.items() if not name.startswith(LEFT_OUT)}
+    left_out = {name.removeprefix(LEFT_OUT): count for name, count in stage.counts.items() if name not in kept}
+    for label, counts in (("    counts", kept), ("    left out", left_out)):
+        if counts:
+            said = ", ".join(f"{name} {number(count)}" for name, count in _first(counts))
+            lines.append(labelled(label, said, _INDENT))
     return Group(*lines)
 
 
@@ -44,13 +56,13 @@ def draw_funnel(funnel: Funnel) -> RenderableType:
     for title, justify in (("", "left"), ("documents", "right"), ("bytes", "right"), ("", "left")):
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_row("given by the source", number(funnel.documents), number(funnel.bytes))
-    for reason, count in funnel.dropped.items():
-        table.add_row(Text(f"  left out: {reason}", "dim"), Text(f"-{count:,}", "dim"))
-    for kind, count in funnel.redacted.items():
-        table.add_row(Text(f"  replaced: {kind}", "dim"), Text(number(count), "dim"))
+    for reason, count in _first(funnel.dropped):
+        table.add_row(one_line(f"  left out: {reason}", "dim"), Text(f"-{count:,}", "dim"))
+    for kind, count in _first(funnel.redacted):
+        table.add_row(one_line(f"  replaced: {kind}", "dim"), Text(number(count), "dim"))
     table.add_row("kept", number(funnel.kept_documents), number(funnel.kept_bytes), style="green")
-    for license, count in funnel.licenses.items():
-        table.add_row(f"  under {license}", number(count))
+    for license, count in _first(funnel.licenses):
+        table.add_row(one_line(f"  under {license}", ""), number(count))
     rate = f", {funnel.bytes / 1e6 / funnel.seconds:.1f} MB/s" if funnel.seconds else ""
     facts = [
         (
@@ -68,6 +80,12 @@ def draw_funnel(funnel: Funnel) -> RenderableType:
         Text("\nTokens of a document", "bold"),
         *histogram(funnel.lengths),
     )
+
+
+def _first(counts: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The first counts, and of many the sum of those that come after."""
+    first, more = list(counts.items())[:_MOST], list(counts.values())[_MOST:]
+    return [*first, (f"{len(more):,} others", sum(more))] if more else first
 
 
 def draw_training_trace(epochs: Sequence[Epoch]) -> RenderableType:
@@ -127,7 +145,7 @@ def draw_final(
         *(labelled(f"    {label}", value, _INDENT + 2) for label, value in rows),
         Text.assemble(("    checkpoint  ", "dim"), checkpoint_path),
         *([Text("\nNext", "bold")] if next_commands else []),
-        *(Text(f"    {command}", "cyan") for command in next_commands),
+        *(Text(f"    {visible(command)}", "cyan") for command in next_commands),
     )
 
 

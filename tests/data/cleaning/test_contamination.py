@@ -117,7 +117,9 @@ def test_benchmarks_are_read_from_all_kinds_of_files(tmp_path: Path) -> None:
     mbpp.write_text("\n" + json.dumps({"task_id": 2, "text": PROMPT, "code": SOLUTION, "test_list": []}) + "\n\n")
     texts = tmp_path / "texts.jsonl"
     texts.write_text(json.dumps({"text": PROMPT}) + "\n" + json.dumps({"text": SOLUTION}))
-    for path in (human_eval_like, mbpp, texts):
+    sanitized = tmp_path / "sanitized-mbpp.json"
+    sanitized.write_text(json.dumps([{"task_id": 2, "prompt": PROMPT, "code": SOLUTION, "test_list": []}], indent=2))
+    for path in (human_eval_like, mbpp, texts, sanitized):
         benchmarks = Benchmarks.load([str(path)])
         assert benchmarks.overlaps(planted(PROMPT))
         assert benchmarks.overlaps(planted(SOLUTION))
@@ -150,11 +152,17 @@ def test_a_folder_is_code_that_is_going_to_be_measured_on(tmp_path: Path) -> Non
     ("name", "content", "message"),
     [
         ("none.jsonl", None, "none.jsonl: No such file"),
-        ("x.jsonl", b'{"text": "a"}\nnot JSON\n', "x.jsonl:2: a benchmark's line has to be a JSON object."),
+        ("x.jsonl", b'{"text": "a"}\nnot JSON\n', "x.jsonl:2: a benchmark's line has to be JSON."),
         ("x.jsonl", b"[" * 100_000, "x.jsonl:1: a benchmark's line has to be"),
-        ("x.jsonl", b'["text"]', "x.jsonl:1: a benchmark's line needs strings"),
-        ("x.jsonl", b'{"question": "a"}', "x.jsonl:1: a benchmark's line needs strings"),
-        ("x.jsonl", b'\n\n{"text": 1}', "x.jsonl:3: a benchmark's line needs strings"),
+        ("x.jsonl", b'["text"]', "x.jsonl:1: a benchmark's record needs strings"),
+        ("x.jsonl", b'{"question": "a"}', "x.jsonl:1: a benchmark's record needs strings"),
+        ("x.jsonl", b'\n\n{"text": 1}', "x.jsonl:3: a benchmark's record needs strings"),
+        ("x.jsonl", b"\n", "x.jsonl: the file is empty."),
+        ("x.json", b'[{"text": "a"}, {"question": "a"}]', "x.json, record 2: a benchmark's record needs strings"),
+        ("x.json", b'{"text": "a"}\n{"text": "b"}', "x.json: a benchmark's file has to be JSON."),
+        ("x.json", b"[]", "x.json: the file is empty."),
+        ("x.csv", b"text", "x.csv' has to be a folder or a file in .jsonl, .jsonl.gz, .json, .py, .txt."),
+        ("x.json.gz", b"", "x.json.gz' has to be a folder or a file in"),
         ("x.jsonl", b"\xff\xfe", "x.jsonl: 'utf-8' codec"),
         ("x.jsonl.gz", b"not gzip", "x.jsonl.gz: Not a gzipped file"),
         (

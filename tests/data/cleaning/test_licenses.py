@@ -1,18 +1,18 @@
 import sys
 import sysconfig
+from dataclasses import replace
 from email.message import Message
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from sprig.data.cleaning.licenses import (
-    PERMISSIVE,
-    LicenseFiles,
-    allowed,
-    of_header,
-    of_license_file,
-    of_metadata,
-)
+from sprig.data.cleaning.cleaner import Cleaner
+from sprig.data.cleaning.license_files import LicenseFiles, is_license_file, of_license_file
+from sprig.data.cleaning.license_names import PERMISSIVE
+from sprig.data.cleaning.licenses import allowed, of_header, of_metadata, of_statement
+from sprig.data.config import DataConfig
+from sprig.data.documents import Document
+from sprig.data.reading import Unfit
 
 AS_IS = 'THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED.\n'
 MIT = f"""MIT License
@@ -134,20 +134,44 @@ def test_pythons_own_license_is_the_psfs() -> None:
         ("REM SPDX-License-Identifier: 0BSD", "0BSD"),
         ("# SPDX-License-Identifier: MIT\n# SPDX-License-Identifier: Zlib OR ISC", "MIT AND (Zlib OR ISC)"),
         ("# SPDX-License-Identifier: MIT\n# SPDX-License-Identifier: MIT", "MIT"),
-        ("# SPDX-License-Identifier:", ""),
-        ("# SPDX-License-Identifier: see the file LICENSE", ""),
-        ("# SPDX-License-Identifier: (MIT", ""),
-        ('PATTERN = "SPDX-License-Identifier: MIT"', ""),
-        ("# This file is under the MIT licence.", ""),
+        ("# Copyright X. SPDX-License-Identifier: GPL-2.0-only", "GPL-2.0-only"),
+        ("# SPDX-License-Identifier: (MIT)OR(ISC)\n# SPDX-License-Identifier: Zlib", "((MIT)OR(ISC)) AND Zlib"),
+        ('PATTERN = "SPDX-License-Identifier: MIT"', None),
+        ("# This file is under the MIT licence.", None),
     ],
 )
-def test_the_identifier_in_a_header(line: str, expression: str) -> None:
+def test_the_identifier_in_a_header(line: str, expression: str | None) -> None:
     assert of_header(f"#!/usr/bin/env python\n{line}\n\nimport os\n") == expression
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "see the file LICENSE",
+        "(MIT",
+        "GPL-3.0-or-later, see COPYING",
+        "GPL-2.0-only (see LICENSE.GPL for the text)",
+        "All rights reserved",
+        "MIT" + " " * 300 + "AND GPL-2.0-only",
+        "MIT\n# SPDX-License-Identifier: see below",
+    ],
+)
+def test_an_identifier_that_is_no_expression_is_a_licence_that_nobody_knows_and_not_none(said: str) -> None:
+    assert of_header(f"# SPDX-License-Identifier: {said}\nimport os\n") == ""
+
+
+def test_a_file_that_says_something_unknown_of_itself_is_not_under_its_folders_licence() -> None:
+    cleaner = Cleaner(DataConfig(licenses="permissive"))
+    file = Document("import os\n", "a.py", "a.py", license="MIT")
+    assert cleaner.clean(file).documents == [file]
+    with pytest.raises(Unfit, match=r"^licence unknown$"):
+        cleaner.clean(replace(file, text="# SPDX-License-Identifier: GPL-3.0-or-later, see COPYING\nimport os\n"))
 
 
 def test_an_identifier_below_line_30_belongs_to_something_else() -> None:
     assert of_header("\n" * 29 + "# SPDX-License-Identifier: MIT\n") == "MIT"
-    assert of_header("\n" * 30 + "# SPDX-License-Identifier: MIT\n") == ""
+    assert of_header("\n" * 30 + "# SPDX-License-Identifier: MIT\n") is None
 
 
 @pytest.mark.parametrize(
@@ -161,7 +185,10 @@ def test_an_identifier_below_line_30_belongs_to_something_else() -> None:
         ([("License", "MPL-2.0 AND MIT")], "MPL-2.0 AND MIT"),
         ([("License", MIT)], "MIT"),
         ([("License", "see LICENSE file")], ""),
-        ([("License", "Mine"), ("Classifier", "License :: OSI Approved :: MIT License")], "MIT"),
+        ([("License", "UNKNOWN"), ("Classifier", "License :: OSI Approved :: MIT License")], "MIT"),
+        ([("License", "Proprietary"), ("Classifier", "License :: OSI Approved :: MIT License")], ""),
+        ([("License", "MIT, and GPL for plugins"), ("Classifier", "License :: OSI Approved :: MIT License")], ""),
+        ([("License-Expression", "MIT AND"), ("License", "MIT")], ""),
         ([("Classifier", "License :: OSI Approved"), ("Classifier", "Topic :: Software Development")], ""),
         (
             [("Classifier", f"License :: OSI Approved :: {n}") for n in ("MIT License", "BSD License")],
@@ -183,6 +210,28 @@ def test_the_metadata_of_a_package(fields: list[tuple[str, str]], expression: st
     for name, value in fields:
         metadata[name] = value
     assert of_metadata(metadata) == expression
+
+
+@pytest.mark.parametrize(
+    ("stated", "expression"),
+    [
+        ("mit", "MIT"),
+        ("Apache 2.0", "Apache-2.0"),
+        (" MIT  OR\nApache-2.0 ", "MIT OR Apache-2.0"),
+        ("LicenseRef-Mine AND MIT", "LicenseRef-Mine AND MIT"),
+        (MIT, "MIT"),
+        ("", ""),
+        ("Proprietary", ""),
+        ("[mit]", "MIT"),
+        ("[/bold]", ""),
+        ("\x1b]0;MIT\x07", ""),
+        ("LicenseRef-\u202eA", ""),
+        ("LicenseRef-" + "x" * 1_000, ""),
+        ("free text, " * 100_000, ""),
+    ],
+)
+def test_what_somebody_states_is_a_licence_only_if_it_is_understood(stated: str, expression: str) -> None:
+    assert of_statement(stated) == expression
 
 
 @pytest.mark.parametrize(
@@ -246,11 +295,11 @@ def test_the_nearest_license_file_counts_and_each_folder_is_read_once() -> None:
     }
     reads: list[str] = []
 
-    def read(path: str) -> str | None:
-        reads.append(path)
-        return files.get(path)
+    def texts(folder: str) -> list[str]:
+        reads.append(folder)
+        return [text for path, text in files.items() if str(PurePosixPath(path).parent) == folder]
 
-    licenses = LicenseFiles(read)
+    licenses = LicenseFiles(texts)
     assert licenses.of("setup.py") == "MIT"
     assert licenses.of("src/deep/down/code.py") == "MIT"
     assert licenses.of("vendor/zip/src/deflate.py") == "Zlib"
@@ -263,12 +312,43 @@ def test_the_nearest_license_file_counts_and_each_folder_is_read_once() -> None:
 
 
 def test_nothing_above_the_root_is_asked_for() -> None:
-    def read(path: str) -> str | None:
-        raise AssertionError(path)
+    def texts(folder: str) -> list[str]:
+        raise AssertionError(folder)
 
-    assert LicenseFiles(read).of("../outside/code.py") == ""
-    assert LicenseFiles(read).of("/etc/code.py") == ""
+    assert LicenseFiles(texts).of("../outside/code.py") == ""
+    assert LicenseFiles(texts).of("/etc/code.py") == ""
 
 
 def test_a_tree_without_license_files_has_no_known_license() -> None:
-    assert LicenseFiles(lambda path: None).of("a/b.py") == ""
+    assert LicenseFiles(lambda folder: []).of("a/b.py") == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "expression"),
+    [
+        ([MIT, TEXTS["GPL-3.0"]], "GPL-3.0 AND MIT"),
+        ([MIT, TEXTS["Apache-2.0"], MIT], "Apache-2.0 AND MIT"),
+        ([MIT, "All rights reserved."], ""),
+        ([MIT + "\nCommons Clause: the right to sell the Software is not granted.", MIT], ""),
+        ([MIT, None], ""),
+    ],
+)
+def test_of_several_licence_files_in_a_folder_all_hold(texts: list[str | None], expression: str) -> None:
+    assert LicenseFiles({"a": texts, ".": [MIT]}.__getitem__).of("a/b.py") == expression
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        *(
+            (name, True)
+            for name in ("LICENSE", "Licence.rst", "LICENSE-GPL", "LICENSE.GPL", "LICENSE.TXT", "license.html")
+        ),
+        *((name, True) for name in ("COPYING", "COPYING.LESSER", "COPYING3", "UNLICENSE", "licenses.txt")),
+        *((name, True) for name in ("MIT-LICENSE.txt", "GPL-LICENSE", "LICENSE_1_0.txt", "LICENSE-APACHE-2.0.md")),
+        *((name, False) for name in ("licenses.py", "license_check.js", "copying.c", "LicenseHeader.java")),
+        *((name, False) for name in ("licenses.json", "licensed.txt", "licensing.md", "copyingtheworld", "README")),
+    ],
+)
+def test_a_licence_file_is_known_by_its_name(name: str, answer: bool) -> None:
+    assert is_license_file(name) is answer

@@ -47,9 +47,12 @@ def pem(chance: random.Random, kind: str = "RSA ", line: str = "\n") -> str:
     )
 
 
+ENDS = ("com", "org", "de", "co.uk", "io", "technology", "agency", "international")
+
+
 def email(chance: random.Random) -> str:
-    name = chance.choice(("ada", "grace.hopper", "k_thompson", "linus+list", "x99"))
-    return f"{name}@{draw(chance, string.ascii_lowercase, 8)}.{chance.choice(('com', 'org', 'de', 'co.uk', 'io'))}"
+    name = chance.choice(("ada", "grace.hopper", "k_thompson", "linus+list", "x99", "jürgen.müß", "łukasz", "иван"))
+    return f"{name}@{draw(chance, string.ascii_lowercase, 8)}.{chance.choice(ENDS)}"
 
 
 def ipv4(chance: random.Random) -> str:
@@ -72,7 +75,7 @@ MAKERS: dict[str, list[Make]] = {
         *(form(f"gh{kind}_", ALNUM, 36) for kind in "pousr"),
         lambda chance: "github" + "_pat_" + draw(chance, ALNUM, 22) + "_" + draw(chance, ALNUM, 59),
     ],
-    "gitlab": [form("gl" + "pat-", WORD, 20)],
+    "gitlab": [form("gl" + f"{kind}-", WORD, 20) for kind in ("pat", "soat", "rtr", "ft", "agent")],
     "bitbucket": [form("AT" + "BB", ALNUM, 32)],
     "atlassian": [form("ATA" + "TT3", WORD, 180)],
     "slack_token": [
@@ -89,6 +92,23 @@ MAKERS: dict[str, list[Make]] = {
     "npm": [form("np" + "m_", ALNUM, 36)],
     "pypi": [form("py" + "pi-AgEIcHlwaS5vcmc", WORD, 130)],
     "hugging_face": [form("h" + "f_", LETTERS, 34)],
+    "openrouter": [form("s" + "k-or-v1-", HEX, 64)],
+    "groq": [form("gs" + "k_", ALNUM, 52)],
+    "xai": [form("xa" + "i-", ALNUM, 80)],
+    "replicate": [form("r" + "8_", ALNUM, 37)],
+    "perplexity": [form("pp" + "lx-", ALNUM, 48)],
+    "nvidia": [form("nv" + "api-", WORD, 64)],
+    "langsmith": [lambda c: f"lsv{2}_{c.choice(('pt', 'sk'))}_{draw(c, HEX, 32)}_{draw(c, HEX, 10)}"],
+    "fireworks": [form("f" + "w_", ALNUM, 24)],
+    "vault": [form("hv" + "s.", WORD, 92), form("hv" + "b.", WORD, 140)],
+    "docker": [form("dckr" + "_pat_", WORD, 27), form("dckr" + "_oat_", WORD, 32)],
+    "sentry": [lambda c: "sn" + f"trys_{segment(c, 90)}=_{draw(c, BASE64, 43)}", form("sn" + "tryu_", HEX, 64)],
+    "grafana": [
+        lambda c: "gl" + f"sa_{draw(c, ALNUM, 32)}_{draw(c, HEX, 8)}",
+        lambda c: "gl" + f"c_{segment(c, 90)}",
+    ],
+    "supabase": [form("sb" + "p_", HEX, 40)],
+    "age": [form("AGE-SECRET" + "-KEY-1", "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", 58)],
     "openai": [form("s" + "k-", ALNUM, 48), form("s" + "k-proj-", WORD, 120)],
     "anthropic": [form("s" + "k-ant-api03-", WORD, 93, "AA")],
     "digitalocean": [form("do" + "p_v1_", HEX, 64)],
@@ -125,7 +145,13 @@ CARRIERS = {
         'headers = {{"Authorization": "{scheme} {}"}}\n',
         "'''\ncurl -H 'Authorization: {scheme} {}'\n'''\n",
     ],
-    "password": ['PASSWORD = "{}"\n', "connect(host, password='{}')\n", '{{"db_passwd": "{}"}}\n'],
+    "password": [
+        'PASSWORD = "{}"\n',
+        'password = """{}"""\n',
+        "password = '''{}'''\n",
+        "connect(host, password='{}')\n",
+        '{{"db_passwd": "{}"}}\n',
+    ],
     "secret": [
         'API_KEY = "{}"\n',
         "client(api_key='{}')\n",
@@ -147,10 +173,10 @@ ANYWHERE = [
 
 @cache
 def planted() -> list[tuple[str, str, str]]:
-    """1,000 of (kind, secret, the Python code that it stands in)."""
+    """2,000 of (kind, secret, the Python code that it stands in)."""
     chance = random.Random(20_240)
     plants = []
-    for number in range(1_000):
+    for number in range(2_000):
         kind = list(MAKERS)[number % len(MAKERS)]
         secret = chance.choice(MAKERS[kind])(chance)
         carriers = ANYWHERE if kind == "azure" and "Q~" in secret else CARRIERS.get(kind, ANYWHERE)
@@ -159,7 +185,7 @@ def planted() -> list[tuple[str, str, str]]:
     return plants
 
 
-def test_a_thousand_planted_secrets_are_redacted_whatever_their_kind() -> None:
+def test_two_thousand_planted_secrets_are_redacted_whatever_their_kind() -> None:
     found, all_of = Counter[str](), Counter[str]()
     for kind, secret, code in planted():
         all_of[kind] += 1
@@ -167,7 +193,7 @@ def test_a_thousand_planted_secrets_are_redacted_whatever_their_kind() -> None:
         found[kind] += secret not in text and bool(counts)
     rates = {kind: found[kind] / all_of[kind] for kind in all_of}
     assert len(rates) >= 20
-    assert sum(found.values()) >= 990, rates  # seen: 1,000; asked for: 980
+    assert sum(found.values()) >= 1_980, rates  # seen: 2,000; asked for: 1,960
     assert min(rates.values()) >= 0.9, rates
 
 
@@ -187,7 +213,7 @@ def test_code_with_secrets_in_it_still_parses_and_holds_all_its_other_lines() ->
     ast.parse(code)
     text, counts = redact(code)
     ast.parse(text)
-    assert sum(counts.values()) >= 980
+    assert sum(counts.values()) >= 1_960
     assert all(line in text for line in before)
 
 
@@ -197,7 +223,7 @@ def test_redacting_twice_changes_nothing_more() -> None:
     assert redact(once) == (once, Counter())
 
 
-PIECES = [secret for _, secret, _ in planted()[:111] if len(secret) < 200]
+PIECES = [secret for _, secret, _ in planted()[: 3 * len(MAKERS)] if len(secret) < 200]
 PIECES += [
     "://",
     "@",
@@ -270,6 +296,8 @@ KEPT = [
     "rsync me@build.company.com:src/project.git",
     "mail = 'someone@example.com, other@mail.example.org, x@localhost'",
     "y = w@self.h.mean + a@b.T + x@y.to(device) + p@q.at[0]",
+    "def fw_GetDeviceInformationExtended(): fw_set_the_name_of_the_thing_1()",
+    "pattern = r'?@mail.com'",
     "image = 'icon@2x.png'; module = 'pkg@1.2.3'; script = 'run@host.sh'",
     # addresses
     "hosts = ['127.0.0.1', '10.1.20.30', '192.168.10.20', '172.16.10.20', '0.0.0.0', '255.255.255.0', '169.254.10.20']",
@@ -300,10 +328,29 @@ def test_what_only_looks_alike_is_kept(code: str) -> None:
         ("'ftp://me:kQ3x9Zp@ftp.host.de/'", "'ftp://me:<PASSWORD>@ftp.host.de/'"),
         ("naïve ü ada@lovelace.org 日本", "naïve ü <EMAIL> 日本"),
         ("日本ada@lovelace.org日本", "日本<EMAIL>日本"),
+        ("日本jürgen@lovelace.org日本", "日本<EMAIL>日本"),
+        ("mail jürgen.müller@lovelace.org or zoë@lovelace.org", "mail <EMAIL> or <EMAIL>"),
+        ("'\\nørsted@lovelace.org'", "'\\n<EMAIL>'"),
+        ('password = """kQ3x!9ZpLm"""', 'password = """<PASSWORD>"""'),
     ],
 )
 def test_only_the_secret_itself_is_replaced(before: str, after: str) -> None:
     assert redact(before)[0] == after
+
+
+CODE = """
+z = a@b.id  # of ada@lovelace.org
+z @= w@self.x.data.to, f"ada@lovelace.org's"
+'''ada@lovelace.org \\''' ' '''
+z = [1, 2]@m.at
+"""
+
+
+def test_a_product_of_matrices_is_no_address_where_the_text_is_python() -> None:
+    after, counts = redact(CODE, python=True)
+    ast.parse(after)
+    assert (after, counts) == (CODE.replace("ada@lovelace.org", "<EMAIL>"), {"email": 3})
+    assert redact("z = a@b.id", python=False)[0] == "z = <EMAIL>"
 
 
 def test_a_key_that_runs_on_in_a_word_is_none() -> None:
@@ -457,6 +504,8 @@ ADVERSARIAL = [
         "\nx=",
         "é",
     ),
+    *("fw_", "fw_a", "nvapi-", "xai-", "sntrys_eyJ", "hvs.", "dckr_pat_", "glagent-", "pplx-a", "r8_-"),
+    *("éé@a.de ", "é" * 64 + "@a.de", "a@a.de\n", "'a@a.de'", 'password="""', '"""a@a.de'),
 ]
 
 
@@ -469,5 +518,5 @@ def test_a_megabyte_of_anything_takes_less_than_a_second(piece: str) -> None:
 
 def _seconds(text: str) -> float:
     start = time.process_time()
-    redact(text)
+    redact(text, python=True)
     return time.process_time() - start

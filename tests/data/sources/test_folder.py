@@ -182,6 +182,31 @@ def test_a_licence_file_that_leads_out_of_the_folder_is_not_read(tmp_path: Path)
     assert [document.license for document in read(tmp_path / "code")[0]] == [""]
 
 
+@pytest.mark.parametrize("name", ["LICENSE-GPL", "LICENSE.GPL", "LICENSE.TXT", "COPYING.LESSER"])
+def test_a_licence_file_of_any_usual_name_hides_those_above_it(tmp_path: Path, name: str) -> None:
+    write(tmp_path, "a/io.py")
+    write(tmp_path, "LICENSE", text=MIT)
+    write(tmp_path, f"a/{name}", text="Nobody may copy this.")
+    assert [document.license for document in read(tmp_path)[0]] == [""]
+
+
+def test_no_licence_file_of_a_folder_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "io.py")
+    write(tmp_path, "LICENSE", text=MIT)
+    write(tmp_path, "COPYING", text=APACHE)
+    assert [document.license for document in read(tmp_path)[0]] == ["Apache-2.0 AND MIT"]
+    (tmp_path / "LICENSE.md").write_bytes(b"\xff\xff")
+    assert [document.license for document in read(tmp_path)[0]] == [""]
+
+
+def test_a_licence_file_that_is_a_link_within_the_folder_is_what_it_leads_to(tmp_path: Path) -> None:
+    write(tmp_path, "a/io.py")
+    write(tmp_path, "LICENSE", text=MIT)
+    write(tmp_path, "texts/other", text=APACHE)
+    (tmp_path / "a" / "COPYING").symlink_to("../texts/other")
+    assert [document.license for document in read(tmp_path)[0]] == ["Apache-2.0"]
+
+
 def test_languages_choose_by_the_table_and_none_means_all_of_it(tmp_path: Path) -> None:
     write(tmp_path, "a.py", "b.JS", "c.go", "Makefile", "d.json", "e")
     assert paths(tmp_path) == ["a.py"]

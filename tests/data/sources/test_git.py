@@ -71,6 +71,15 @@ def test_a_document_is_a_tracked_file_of_its_own_group_with_its_language_and_lic
     ]
 
 
+def test_all_licence_files_of_a_folder_are_read_and_links_among_them_followed(tmp_path: Path) -> None:
+    root = commit(tmp_path / "code", {"LICENSE": MIT, "a/x.py": GOOD, "b/y.py": GOOD, "b/COPYING.LESSER": "?" * 100})
+    (root / "a" / "LICENSE.TXT").symlink_to("../LICENSE")
+    commit(root, {"c/z.py": GOOD})
+    (root / "c" / "LICENSE").symlink_to("/etc/hostname")
+    commit(root, {})
+    assert [document.license for document in read(root)[0]] == ["MIT", "", ""]
+
+
 def test_it_reads_a_clean_checkout_as_the_source_folder_does(tmp_path: Path) -> None:
     names = ["a/b.py", "a/z/a.py", "a.py", "a-b/c.py", "B.py", "b/é.py", "b/e e.py", "vendor/x.py", "x\ty\n.py", "c.js"]
     root = commit(tmp_path / "code", dict.fromkeys(names, GOOD))

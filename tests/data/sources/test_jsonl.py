@@ -133,6 +133,21 @@ def test_from_the_thousandth_line_on_nobody_waits_for_the_end(tmp_path: Path) ->
         found.extend(documents(Config(path=str(tmp_path)), skips))
 
 
+def test_what_a_licence_column_holds_is_a_licence_only_if_it_is_understood(tmp_path: Path) -> None:
+    said = [
+        "apache-2.0",
+        "MIT  OR ISC",
+        "[/mit]",
+        "[/bold]",
+        "\x1b]0;MIT\x07 or so",
+        "free text " * 1000,
+        "Proprietary",
+    ]
+    (tmp_path / "a.jsonl").write_bytes(lines_of(*({"content": CODE, "license": words} for words in said)))
+    found = [document.license for document in read(tmp_path, license_column="license")[0]]
+    assert found == ["Apache-2.0", "MIT OR ISC", "MIT", "", "", "", ""]
+
+
 def test_a_column_that_no_line_has_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines_of({"content": CODE, "license": "MIT"}, {"content": CODE}))
     assert [document.license for document in read(tmp_path, license_column="license")[0]] == ["MIT", ""]

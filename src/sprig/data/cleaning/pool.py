@@ -43,6 +43,8 @@ class Candidate:
     """Equal for exact duplicates."""
     signature: bytes
     """Alike for near duplicates; empty where nobody asked for it."""
+    group: str
+    """As the source called it, which redaction may not: what is distinct there stays so in the split."""
 
 
 def cleaned(
@@ -103,7 +105,7 @@ def _candidates(file: Document, reply: list[Any] | str, skips: Skips, redacted: 
     documents, replaced = reply
     redacted.update(replaced)
     for *values, key, signature in documents:
-        yield Candidate(Document(*values), key, base64.b64decode(signature))
+        yield Candidate(Document(*values), key, base64.b64decode(signature), file.group)
 
 
 class _Worker:

@@ -4,11 +4,11 @@ The form is that of the SPDX specification, annex "SPDX license expressions".
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 
-_WORD = re.compile(r"\s*(\(|\)|[A-Za-z0-9][\w.:+-]*)")
-_MAX_WORDS = 100
+_WORD = re.compile(r"\s*(\(|\)|[A-Za-z0-9][\w.:+-]*)", re.A)
+_MAX_WORDS, _MAX_LENGTH = 100, 1_000  # characters: longer ones are texts, and each may become a line of the funnel
 FAMILY = re.compile(r"(?:-only|-or-later|\+)$")
 """What follows the name that all versions of one licence share."""
 
@@ -22,6 +22,8 @@ def _words_of(expression: str) -> list[str]:
     words: list[str] = []
     at = 0
     expression = expression.strip()
+    if len(expression) > _MAX_LENGTH:
+        return []
     while at < len(expression):
         match = _WORD.match(expression, at)
         if match is None or len(words) == _MAX_WORDS:
@@ -40,6 +42,13 @@ def ids_of(expression: str) -> list[str]:
         for word, before in zip(words, behind, strict=False)
         if word not in "()" and word.upper() not in ("AND", "OR", "WITH") and before != "WITH"
     ]
+
+
+def all_of(expressions: Collection[str]) -> str:
+    """The expression that says that all of these hold; "" of none."""
+    if len(expressions) < 2:
+        return "".join(expressions)
+    return " AND ".join(f"({each})" if "OR" in map(str.upper, _words_of(each)) else each for each in expressions)
 
 
 def is_expression(expression: str) -> bool:

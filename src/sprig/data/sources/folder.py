@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase, translate
 from pathlib import Path
 
-from sprig.data.cleaning.licenses import LicenseFiles
+from sprig.data.cleaning.license_files import LicenseFiles, is_license_file
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.gitignore import Ignored
@@ -49,6 +49,7 @@ _FILES = {
     reason: re.compile("|".join(map(translate, patterns)))  # asked for every file that is wanted
     for reason, patterns in {"lock file": _LOCKS, "minified file": _MINIFIED}.items()
 }
+_MAX_LICENSE_BYTES = 1_000_000
 # Of a .gitignore. No path is longer than 4,096 bytes; what is beyond these limits is counted, and ignores nothing.
 
 
@@ -153,14 +154,23 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def _licensed(files: Iterator[tuple[str, str]], root: Path) -> Iterator[Document]:
-    licenses = LicenseFiles(lambda path: _text_or_none(root / path))
+    licenses = LicenseFiles(lambda folder: _license_texts(root / folder, root))
     for path, text in files:
         yield Document(text, path, group=path, language=language_of(path), license=licenses.of(path))
 
 
-def _text_or_none(path: Path) -> str | None:
+def _license_texts(folder: Path, root: Path) -> list[str | None]:
+    """Texts of a folder's licence files, None for one that cannot be read; of links, those that stay below root."""
     try:
-        return read_source(path, 1_000_000)
+        files = [path for path in folder.iterdir() if is_license_file(path.name) and not path.is_dir()]
+        return [_license_text(path.resolve(), root) for path in sorted(files)]
+    except (OSError, RuntimeError):  # RuntimeError: a loop of links
+        return [None]
+
+
+def _license_text(path: Path, root: Path) -> str | None:
+    try:
+        return read_source(path, _MAX_LICENSE_BYTES) if path.is_relative_to(root) else None
     except Unfit:
         return None
 

@@ -5,14 +5,15 @@ the files as the source `folder` does. What a repository's own configuration nam
 is not run: the code of strangers is data here.
 """
 
+import posixpath
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sprig.data.cleaning.licenses import LicenseFiles
+from sprig.data.cleaning.license_files import LicenseFiles, is_license_file
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips, printable
 from sprig.data.git_objects import Objects, run
@@ -22,6 +23,7 @@ from sprig.data.sources.folder import VENDORED, left_out_by_name, selection
 
 _SECONDS = 60  # for finding a revision: a configuration may include a pipe
 _MAX_LICENSE_BYTES = 1_000_000
+_LONGEST_PATH = 4_096  # bytes
 
 
 @dataclass
@@ -104,7 +106,7 @@ def _documents(
         if not entries:
             raise ValueError(f"data.paths: {given} has no file at {config.revision}")
         with closing(Objects(repository.path)) as objects:
-            licenses = LicenseFiles(_license_reader(entries, objects))
+            licenses = LicenseFiles(_license_texts(entries, objects))
             for entry in entries:
                 try:
                     text = _text(entry, objects, config.max_file_bytes, wanted)
@@ -142,17 +144,25 @@ def _text(entry: _Entry, objects: Objects, max_bytes: int, wanted: Callable[[str
     return source_text(data, entry.path)
 
 
-def _license_reader(entries: Sequence[_Entry], objects: Objects) -> Callable[[str], str | None]:
-    files = {entry.path: entry for entry in entries if entry.mode.startswith("100")}
+def _license_texts(entries: Sequence[_Entry], objects: Objects) -> Callable[[str], list[str | None]]:
+    """What reads a folder's licence files, None for one that cannot be read; of links, those to what is tracked."""
+    files = {entry.path: entry for entry in entries}
+    folders = defaultdict[str, list[_Entry]](list)
+    for entry in entries:
+        folder, name = posixpath.split(entry.path)
+        if is_license_file(name):
+            folders[folder or "."].append(entry)
 
-    def read(path: str) -> str | None:
-        entry = files.get(path)
+    def read(entry: _Entry) -> str | None:
+        if entry.mode == "120000" and entry.size is not None and entry.size <= _LONGEST_PATH:
+            target = (objects.read(entry.object, entry.size) or b"").decode(errors="replace")
+            entry = files.get(posixpath.normpath(posixpath.join(entry.path, "..", target)), entry)
         try:
-            return _text(entry, objects, _MAX_LICENSE_BYTES, lambda _: True) if entry else None
+            return _text(entry, objects, _MAX_LICENSE_BYTES, lambda _: True)
         except Unfit:
             return None
 
-    return read
+    return lambda folder: [read(entry) for entry in folders.get(folder, ())]
 
 
 def _open(path: str, revision: str) -> _Repository:

@@ -16,16 +16,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from sprig.data.cleaning.literals import LITERAL
 from sprig.data.documents import Document
 
-# The quantifiers keep what they took ("+"): a string that is never closed ends with its line or with the file, and is
-# not tried again from its middle. Each branch begins with a sign of its own, which lets re skip all others quickly.
-_LITERAL = re.compile(
-    r"#[^\n]*+"
-    r'|"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?+|\'\'\'(?:[^\'\\]|\\.|\'(?!\'\'))*+(?:\'\'\')?+'
-    r'|"(?:[^"\\\n]|\\.)*+"?+|\'(?:[^\'\\\n]|\\.)*+\'?+',
-    re.DOTALL,
-)
 _DEFINITION = re.compile(r"(?:async[ \t]+)?def\b")
 _CLASS = re.compile(r"class\b")
 _IMPORT = re.compile(r"import\b|from\b.*\bimport\b")
@@ -65,7 +58,7 @@ def _source(text: str) -> _Source:
         comments += len(literal)
         return ""
 
-    bare = _LITERAL.sub(emptied, text)
+    bare = LITERAL.sub(emptied, text)
     return _Source([line for line in map(str.strip, bare.split("\n")) if line], comments, strings)
 
 

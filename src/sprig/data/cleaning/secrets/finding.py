@@ -6,9 +6,12 @@ Where it stands: below `tokens`, `credentials`, `assignments` and `personal`, wh
 
 import math
 import re
+from bisect import bisect_right
 from collections import Counter
 from functools import cached_property
 from typing import NamedTuple
+
+from sprig.data.cleaning.literals import LITERAL
 
 KEY, PASSWORD, EMAIL, ADDRESS = "<KEY>", "<PASSWORD>", "<EMAIL>", "<IP_ADDRESS>"  # as in StarCoder's pipeline
 
@@ -45,7 +48,9 @@ class Finding(NamedTuple):
 class Source:
     """A text as bytes, one for each character: what is not ASCII is "?", so that positions are the text's own."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, python: bool = False) -> None:
+        """Take a text, and whether it is one of Python."""
+        self.text, self._python = text, python
         self.raw = text.encode("ascii", "replace")
         self.fold = self.raw.translate(_FOLD)
 
@@ -53,6 +58,17 @@ class Source:
     def is_code(self) -> bool:
         """Whether there are statements in it, as against an .env file, a log or a page of prose."""
         return _STATEMENT.search(self.raw) is not None
+
+    def is_bare(self, at: int) -> bool:
+        """Whether it is Python outside of comments and strings that stands at a position."""
+        if not self._python:
+            return False
+        before = bisect_right(self._literals, at, key=lambda span: span[0])
+        return not before or at >= self._literals[before - 1][1]
+
+    @cached_property
+    def _literals(self) -> list[tuple[int, int]]:
+        return [match.span() for match in LITERAL.finditer(self.text)]
 
 
 def at_edge(raw: bytes, start: int) -> bool:

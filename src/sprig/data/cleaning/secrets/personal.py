@@ -16,6 +16,16 @@ _RANK = 2
 # Domains that end in what is no top-level domain are attributes (w@self.h.mean) or files (icon@2x.png).
 _TOP = frozenset(
     b"com org net edu gov mil int info biz pro xyz app dev online site tech cloud mobi museum asia eu "
+    b"academy aero africa agency art bank berlin blog business capital care cat center church city club codes coffee "
+    b"college community company computer consulting coop cymru dance design digital directory earth education email "
+    b"energy engineer engineering enterprises estate events exchange expert family farm film finance financial "
+    b"fitness foundation fund fyi games gent global gmbh green group guide guru hamburg health help holdings hosting "
+    b"house icu industries institute insure international investments jobs koeln land law legal life limited live "
+    b"lol london love ltd management market marketing media nagoya network news ngo ninja nyc one ooo page paris "
+    b"partners party photography photos pictures press productions properties quebec rocks sale scot school science "
+    b"security services shop show social software solar solutions space store studio style support systems tattoo "
+    b"team technology tel today tokyo tools top tours town trade training travel university ventures video vip "
+    b"vision wales watch website wien wiki win work works world wtf zone "
     b"ac ad ae af ag ai al am ao ar at au aw az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc cd cf cg "
     b"ch ci ck cl cm cn co cr cu cv cy cz de dj dk dm do dz ec ee eg es et fi fj fm fo fr ga gb ge gg gh gi gl gm gn "
     b"gr gt gy hk hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke kg kh kr kw ky kz la lb lc li lk lt lu lv "
@@ -24,12 +34,13 @@ _TOP = frozenset(
     b"tv tw tz ua ug uk us uy uz va vc ve vg vn vu ws ye za zm zw".split()
 )  # without py, sh, so, md, ps: those are files
 _DOMAIN = re.compile(
-    rb"@(?<=[A-Za-z0-9_+-]@)((?:[A-Za-z0-9-]{1,63}\.){1,5})([A-Za-z]{2,12})(?![\w@(\[-]|\.[A-Za-z0-9])"
+    rb"@(?<=[A-Za-z0-9_+?-]@)((?:[A-Za-z0-9-]{1,63}\.){1,5})([A-Za-z]{2,13})(?![\w@(\[-]|\.[A-Za-z0-9])"
 )
-_LOCAL = re.compile(rb"[A-Za-z0-9._%+-]{1,64}")
+# Of what is not ASCII, Latin, Greek and Cyrillic: in Japanese, say, no space stands between words and an address.
+_LOCAL = re.compile(r"[A-Za-z0-9._%+\-À-ÖØ-öø-ɏͰ-ϿЀ-ԯḀ-ỿἀ-ῼ]{1,64}")
 _RESERVED = re.compile(rb"(?:^|\.)(?:example|invalid|test|localhost|local|users\.noreply\.github)\.", re.I)
 _REMOTE = re.compile(rb":[\w~./-]*(?:/|\.git)")  # me@host:src/project.git
-_NOBODY = frozenset([b"git", b"hg", b"svn"])
+_NOBODY = frozenset(["git", "hg", "svn"])
 _USER_INFO = re.compile(rb"://[^\s/\"'<>]{0,200}$")
 
 _QUAD = re.compile(rb"\.(?<=0\.)0{1,3}\.0{1,3}\.0{1,3}(?![a-z0_]|\.0|[-+][a-z])")
@@ -56,7 +67,7 @@ _SIX_DOCUMENTATION = (b"\x20\x01\x0d\xb8", b"\x3f\xff\x0f")
 
 def find(source: Source) -> Iterator[Finding]:
     """Find e-mail addresses and public IP addresses."""
-    yield from _emails(source.raw)
+    yield from _emails(source)
     yield from _quads(source)
     for match in _COLONS.finditer(source.fold):
         start = match.start() - 4
@@ -66,21 +77,22 @@ def find(source: Source) -> Iterator[Finding]:
             yield Finding(start, address.end(), _RANK, "ipv6", ADDRESS)
 
 
-def _emails(raw: bytes) -> Iterator[Finding]:
+def _emails(source: Source) -> Iterator[Finding]:
+    text, raw = source.text, source.raw
     for match in _DOMAIN.finditer(raw):
         at = match.start()
-        found = _LOCAL.match(raw[max(0, at - 64) : at][::-1])
+        found = _LOCAL.match(text[max(0, at - 64) : at][::-1])
         if found is None or match[2].lower() not in _TOP or _RESERVED.search(match[1]):
             continue
         local = found[0][::-1]
-        before = raw[max(0, at - len(local) - 1) : at - len(local)]
-        if before == b"\\" and local[:1] in b"nrtfv":  # "\nme@...": the n belongs to the escape
+        before = text[max(0, at - len(local) - 1) : at - len(local)]
+        if before == "\\" and local[:1] in "nrtfv":  # "\nme@...": the n belongs to the escape
             local = local[1:]
-        local = local.lstrip(b".-%+")
+        local = local.lstrip(".-%+")
         start = at - len(local)
         if not local or local.lower() in _NOBODY or _REMOTE.match(raw, match.end(), match.end() + 100):
             continue
-        if _USER_INFO.search(raw, max(0, start - 200), start):
+        if _USER_INFO.search(raw, max(0, start - 200), start) or source.is_bare(at):
             continue
         yield Finding(start, match.end(), _RANK, "email", EMAIL)
 

@@ -1,9 +1,9 @@
 """Keys to which a provider gave a form of their own: how they start, how long they are, what they are made of.
 
 Where it stands: searched first by `sprig.data.cleaning.secrets`. The forms are those that the providers publish and
-that gitleaks (config/gitleaks.toml) and detect-secrets (plugins/) list; the expressions are ours. Each starts with
-a literal, which `re` finds at about 2 GB/s, and looks at what stands before it only then. Where a match begins at
-the edge of a run of its characters, none is read twice: time is linear.
+that gitleaks (config/gitleaks.toml), trufflehog (pkg/detectors/) and detect-secrets (plugins/) list; the expressions
+are ours. Each starts with a literal, which `re` finds at about 2 GB/s, and looks at what stands before it only then.
+Where a match begins at the edge of a run of its characters, none is read twice: time is linear.
 """
 
 import re
@@ -32,8 +32,11 @@ _TOKENS = [
     _form("google_oauth", "1//0", rf"{_W}{{40,}}+"),
     _form("github", "gh[pousr]_", r"[A-Za-z0-9]{36,}+"),
     _form("github", "github_pat_", r"\w{60,}+"),
-    _form("gitlab", "gl(?:pat|ptt|cbt)-", rf"{_W}{{20,}}+(?:\.{_W}{{2,}}+)*+"),
-    _form("gitlab", "gl[dr]t-", rf"{_W}{{20,}}+(?:\.{_W}{{2,}}+)*+"),
+    _form(
+        "gitlab",
+        "gl",
+        rf"(?:[drfw]t|pat|ptt|cbt|rtr|oas|imt|soat|ffct|agent)-{_W}{{20,}}+(?:\.{_W}{{2,}}+)*+",
+    ),
     _form("bitbucket", "ATBB", r"[A-Za-z0-9]{28,}+"),
     _form("atlassian", "AT[AC]TT3", rf"{_W}{{60,}}+=?[A-F0-9]*+"),
     _form("slack_token", "x(?:ox[abeprs]|app)-", r"[A-Za-z0-9-]{16,}+"),
@@ -48,10 +51,25 @@ _TOKENS = [
     _form("hugging_face", "hf_", rf"[A-Za-z0-9]{{30,40}}+{_END}"),
     _form("hugging_face", "api_org_", rf"[A-Za-z0-9]{{30,40}}+{_END}"),
     _form("anthropic", "sk-ant-", rf"{_W}{{32,}}+"),
+    _form("openrouter", "sk-or-v1-", rf"[0-9a-f]{{64}}{_END}"),
+    _form("groq", "gsk_", rf"[A-Za-z0-9]{{52}}{_END}"),
+    _form("xai", "xai-", r"\w{80,}+(?!-)"),
+    _form("replicate", "r8_", rf"{_W}{{37}}(?!{_W})"),
+    _form("perplexity", "pplx-", r"[A-Za-z0-9]{48,}+"),
+    _form("nvidia", "nvapi-", rf"{_W}{{60,}}+"),
+    _form("langsmith", "lsv2_(?:pt|sk)_", rf"[0-9a-f]{{32}}_[0-9a-f]{{10}}{_END}"),
+    _form("fireworks", "fw_", r"(?=[A-Za-z]*+[0-9])[A-Za-z0-9]{22,}+(?!_)"),  # not fw_NameOfAFunction
     _form("openai", "sk-", rf"(?:proj|svcacct|admin)-{_W}{{32,}}+|[A-Za-z0-9]{{32,}}+"),
     _form("digitalocean", "do[opr]_v1_", rf"[a-f0-9]{{64}}{_END}"),
     _form("heroku", "HRKU-", rf"{_UUID}|AA{_W}{{40,}}+"),
     _form("databricks", "dapi", rf"[a-f0-9]{{32}}(?:-[0-9])?{_END}"),
+    _form("vault", r"hv[sb]\.", rf"{_W}{{90,}}+"),
+    _form("docker", "dckr_[po]at_", rf"{_W}{{27,32}}+(?!{_W})"),
+    _form("sentry", "sntry", rf"s_eyJ[A-Za-z0-9+/=]{{20,}}+_[A-Za-z0-9+/]{{43}}|u_[0-9a-f]{{64}}{_END}"),
+    _form("grafana", "glsa_", rf"[A-Za-z0-9]{{32}}_[0-9a-fA-F]{{8}}{_END}"),
+    _form("grafana", "glc_", r"eyJ[A-Za-z0-9+/]{32,}+=*+"),
+    _form("supabase", "sbp_", rf"[0-9a-z]{{40}}{_END}"),
+    _form("age", "AGE-SECRET-KEY-1", rf"[AC-HJ-NP-Z02-9]{{58}}{_END}"),
     _form("shopify", "shp(?:at|ss|ca|pa)_", rf"[a-fA-F0-9]{{32}}{_END}"),
 ]
 
