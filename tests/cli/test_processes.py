@@ -185,12 +185,14 @@ def test_a_signal_to_one_process_alone_stops_all_with_a_state_on_the_disk(number
     assert (tmp_path / "outputs" / "latest" / "checkpoints" / "states" / f"step-{step}" / "state.ckpt").is_file()
 
 
-def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_killed_process_ends_the_run_with_a_sentence(number, tmp_path):
     process = started(*LONG, *TWO, cwd=tmp_path)
-    os.kill(children(process)[1], signal.SIGKILL)
+    os.kill(children(process)[1], number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "process 1 of 2 was ended by SIGKILL" in errors and "Traceback" not in errors
+    assert f"process 1 of 2 was ended by {number.name}" in errors and "Traceback" not in errors
+    assert ("Lack of memory" in errors) == (number == signal.SIGKILL)  # what the system kills for it is not asked
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):
