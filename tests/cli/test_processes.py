@@ -16,6 +16,7 @@ import torch
 from cli.command import ROOT, sprig
 from sprig.checkpoint import load, load_from_elsewhere
 from their_models import write_model
+from wandb_file import records
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +110,19 @@ def test_two_processes_leave_one_directory_and_one_output(place):
     assert [line[:4] for line in lines["one"] if line[1:3] == "/6"] == [f"{number}/6 " for number in range(1, 7)]
     assert len([line for line in lines["two"] if line[1:3] == "/6"]) == 6
     assert len([line for line in lines["two"] if line.startswith("epoch 2/2") and "val loss" in line]) == 1
+
+
+def test_two_processes_are_one_run_in_wandb(tmp_path):
+    run = ["logger=wandb", "logger.offline=true", "trainer.max_epochs=1", "prompts=[]", "callbacks.held_out_headers=0"]
+    done = sprig("train", *SETTINGS, *TWO, *run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    [file] = tmp_path.rglob("*.wandb")
+    [kept] = tmp_path.rglob("run-id")
+    assert file.name == f"run-{kept.read_text()}.wandb" and file.is_relative_to(
+        (tmp_path / "outputs" / "latest").resolve()
+    )
+    rows = [{item.nested_key[0]: item.value_json for item in record.history.item} for record in records(file)]
+    assert [int(row["trainer/global_step"]) for row in rows if "train/step_loss" in row] == list(range(19))
 
 
 def test_slurm_starts_the_processes_as_well(place):
