@@ -1,8 +1,9 @@
 """What one would use instead of Sprig, as contenders for scripts/bench_train.py.
 
 `trainer` is that of transformers with the same Qwen3 shape, as shipped; `trainer-best`, in bf16 and compiled; `litgpt`,
-its model in a plain float32 loop. They need `pip install accelerate` and `pip install --no-deps litgpt jsonargparse`:
-litgpt's own requirements admit no transformers of today.
+its model in a plain float32 loop. All have as many parameters. They need
+    pip install -c constraints.txt -e '.[dev,peers]'
+    pip install -c constraints.txt --no-deps litgpt    (its own requirements admit no transformers of today)
 """
 
 import sys
@@ -19,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from contenders import DEVICE, NARROW, Model, Race, step_with
 from sprig.data.loading import IGNORED
+from sprig.model.config import ModelConfig
+from sprig.model.transformer import Transformer
 from sprig.training.loss import token_losses
 
 PACES: dict[bool, tuple[float, float]] = {}
@@ -53,11 +56,7 @@ def trainer(race: Race, best: bool = False) -> Model:
 
     transformers.set_seed(race.seed)
     shape = race.shape
-    names = (
-        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-        "num_key_value_heads", "head_dim", "max_position_embeddings", "tie_word_embeddings",
-    )  # fmt: skip
-    model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**{name: getattr(shape, name) for name in names}))
+    model = qwen3(shape)
     steps = race.steps
     if race.seconds is not None:
         pace, lost = PACES[best]
@@ -76,9 +75,29 @@ def trainer(race: Race, best: bool = False) -> Model:
 
 def litgpt(race: Race) -> Model:
     """LitGPT's model, its Qwen3 shape, AdamW, float32."""
+    model = gpt(race.shape).to(DEVICE)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for batch in race.batches():
+        step_with(token_losses(model(batch.input_ids), batch.targets).sum() / batch.tokens, model, optimizer)
+    return model
+
+
+def qwen3(shape: ModelConfig) -> torch.nn.Module:
+    """A fresh model of transformers."""
+    import transformers
+
+    names = (
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "head_dim", "max_position_embeddings", "tie_word_embeddings",
+    )  # fmt: skip
+    config = transformers.Qwen3Config(**{name: getattr(shape, name) for name in names})
+    return _as_large(transformers.Qwen3ForCausalLM(config), shape)
+
+
+def gpt(shape: ModelConfig) -> torch.nn.Module:
+    """A fresh model of LitGPT."""
     from litgpt import GPT, Config
 
-    shape = race.shape
     model = GPT(
         Config(
             block_size=shape.max_position_embeddings, padded_vocab_size=shape.vocab_size, vocab_size=shape.vocab_size,
@@ -87,10 +106,19 @@ def litgpt(race: Race) -> Model:
             parallel_residual=False, bias=False, norm_class_name="RMSNorm", mlp_class_name="LLaMAMLP",
             intermediate_size=shape.intermediate_size, norm_qk=True,
         )
-    ).to(DEVICE)  # fmt: skip
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    for batch in race.batches():
-        step_with(token_losses(model(batch.input_ids), batch.targets).sum() / batch.tokens, model, optimizer)
+    )  # fmt: skip
+    if shape.tie_word_embeddings:  # as its own train.tie_embeddings does
+        model.transformer.wte.weight = model.lm_head.weight
+    return _as_large(model, shape)
+
+
+def _as_large(model: torch.nn.Module, shape: ModelConfig) -> torch.nn.Module:
+    """model; ValueError where it has not as many parameters as Sprig's of that shape."""
+    with torch.device("meta"):
+        ours = Transformer(shape).num_parameters
+    theirs = sum(weights.numel() for weights in model.parameters())
+    if theirs != ours:
+        raise ValueError(f"{type(model).__name__} has {theirs:,} parameters and Sprig {ours:,}: they do not compare.")
     return model
 
 

@@ -16,6 +16,7 @@ import torch
 from cli.command import ROOT, sprig
 from sprig.checkpoint import load, load_from_elsewhere
 from their_models import write_model
+from wandb_file import records
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +112,19 @@ def test_two_processes_leave_one_directory_and_one_output(place):
     assert len([line for line in lines["two"] if line.startswith("epoch 2/2") and "val loss" in line]) == 1
 
 
+def test_two_processes_are_one_run_in_wandb(tmp_path):
+    run = ["logger=wandb", "logger.offline=true", "trainer.max_epochs=1", "prompts=[]", "callbacks.held_out_headers=0"]
+    done = sprig("train", *SETTINGS, *TWO, *run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    [file] = tmp_path.rglob("*.wandb")
+    [kept] = tmp_path.rglob("run-id")
+    assert file.name == f"run-{kept.read_text()}.wandb" and file.is_relative_to(
+        (tmp_path / "outputs" / "latest").resolve()
+    )
+    rows = [{item.nested_key[0]: item.value_json for item in record.history.item} for record in records(file)]
+    assert [int(row["trainer/global_step"]) for row in rows if "train/step_loss" in row] == list(range(19))
+
+
 def test_slurm_starts_the_processes_as_well(place):
     """srun itself is not needed: it starts every process with these variables."""
     slurm = {"SLURM_JOB_ID": str(20_000 + os.getpid() % 9_000), "SLURM_NTASKS": "2",
@@ -185,12 +199,14 @@ def test_a_signal_to_one_process_alone_stops_all_with_a_state_on_the_disk(number
     assert (tmp_path / "outputs" / "latest" / "checkpoints" / "states" / f"step-{step}" / "state.ckpt").is_file()
 
 
-def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_killed_process_ends_the_run_with_a_sentence(number, tmp_path):
     process = started(*LONG, *TWO, cwd=tmp_path)
-    os.kill(children(process)[1], signal.SIGKILL)
+    os.kill(children(process)[1], number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "process 1 of 2 was ended by SIGKILL" in errors and "Traceback" not in errors
+    assert f"process 1 of 2 was ended by {number.name}" in errors and "Traceback" not in errors
+    assert ("Lack of memory" in errors) == (number == signal.SIGKILL)  # what the system kills for it is not asked
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):

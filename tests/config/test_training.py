@@ -11,6 +11,7 @@ from sprig.checkpoint.states import state_path
 from sprig.config import building
 from sprig.config.training import train
 from sprig.training.module import LanguageModelling
+from wandb_file import records
 
 
 def trace_of(run) -> dict:
@@ -82,6 +83,13 @@ def test_nobody_is_logged_in_who_has_said_offline(monkeypatch):
     assert not building._logged_in_to_wandb()
     monkeypatch.setenv("WANDB_MODE", "online")
     assert building._logged_in_to_wandb()
+
+
+def test_figures_stand_in_wandb_over_the_steps_and_not_over_the_rows_that_were_logged(settings, run):
+    train(settings("logger.name=wandb", "logger.offline=true"), run)
+    [file] = run.glob("wandb/offline-run-*/run-*.wandb")
+    axes = {record.metric.glob_name: record.metric.step_metric for record in records(file) if record.HasField("metric")}
+    assert axes["*"] == "trainer/global_step"
 
 
 @pytest.mark.parametrize(("overrides", "code"), [([], 0), (["data.vocab_size=100"], 1)])

@@ -168,6 +168,10 @@ def _wandb(config: LoggerConfig, directory: Path, name: str, plain: dict[str, An
     )
     kept.parent.mkdir(exist_ok=True)
     kept.write_text(run.id, encoding="utf-8")
+    # Else the x-axis is a count of rows, which grows where a run goes on from a state before its last one. Lightning
+    # defines it for runs that it has begun itself.
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return WandbLogger(experiment=run)
 
 

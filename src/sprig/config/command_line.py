@@ -44,8 +44,7 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
     arguments = [quoted.get(argument, argument) for argument in others]
     if "resume" in texts:
         directory = resolve_run(texts["resume"][-1], texts.get("output_dir", ["outputs"])[-1])
-        arguments = [argument for argument in arguments if argument != "data.batch_size=auto"]  # it keeps what it found
-        arguments = _settings_of(directory, arguments) + arguments
+        arguments = going_on(directory, arguments)
     return [argv[0], *_fine_tuning(arguments)]
 
 
@@ -78,7 +77,7 @@ def resolve_run(resume: str, output_dir: str) -> Path:
     """The run directory that `resume=` names: a path, or `last` for the newest run of output_dir."""
     directory = Path(output_dir) / "latest" if resume == "last" else Path(resume).expanduser()
     directory = directory.resolve()
-    if not any((directory / "checkpoints" / "states").glob("step-*")):
+    if not has_state(directory):
         raise ValueError(
             f"resume={resume}: {directory} has no state in checkpoints/states to go on from. "
             f"Name the directory of an interrupted run."
@@ -86,12 +85,20 @@ def resolve_run(resume: str, output_dir: str) -> Path:
     return directory
 
 
-def _settings_of(directory: Path, arguments: list[str]) -> list[str]:
-    """The overrides that started the run in directory, but for those given anew, and its directory itself.
+def has_state(directory: Path) -> bool:
+    """Whether the run in directory has saved something to go on from."""
+    return any((directory / "checkpoints" / "states").glob("step-*"))
+
+
+def going_on(directory: Path, arguments: list[str]) -> list[str]:
+    """The overrides that started the run in directory, but for those given anew, its directory, and those given.
+
+    ValueError where what it was started by cannot be read.
 
     A run directory may come from a stranger: what would configure Hydra itself (its callbacks name functions to
     call) is refused; everything else has to pass the typed schemas, which call nothing.
     """
+    arguments = [argument for argument in arguments if argument != "data.batch_size=auto"]  # it keeps what it found
     given = {argument.partition("=")[0] for argument in arguments} | {"resume"}
     path = directory / ".hydra" / "overrides.yaml"
     try:
@@ -105,7 +112,7 @@ def _settings_of(directory: Path, arguments: list[str]) -> list[str]:
             raise ValueError(f"{directory}/.hydra/overrides.yaml has {override!r:.80}, which no run of Sprig's writes.")
     kept = [override for override in map(str, overrides) if override.partition("=")[0] not in given]
     # Hydra writes .hydra before anything is checked; a run that is refused must keep the settings it had.
-    return [*kept, f"hydra.run.dir={quote(str(directory))}", "hydra.output_subdir=null"]
+    return [*kept, f"hydra.run.dir={quote(str(directory))}", "hydra.output_subdir=null", *arguments]
 
 
 def as_typed(override: str) -> str:

@@ -156,8 +156,8 @@ def launch(settings: TrainConfig, directory: Path) -> float | None:
         raise Interrupted("", code)
     if code < 0:
         raise ValueError(
-            f"process {number} of {count} was ended by {signal.Signals(-code).name}, so the others were ended as well. "
-            f"Lack of memory is the usual cause."
+            f"process {number} of {count} was ended by {signal.Signals(-code).name}, so the others were ended as well."
+            + (" Lack of memory is the usual cause." if -code == signal.SIGKILL else "")
         )
     if code:
         raise ProcessFailed(f"its process {number} ended with exit code {code}")

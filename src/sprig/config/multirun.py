@@ -29,8 +29,8 @@ def job(directory: Path) -> Iterator[None]:
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         yield
         return
-    # How the job's values were found is none of its settings.
-    own = [override for override in HydraConfig.get().overrides.task if not override.startswith("sweep=")]
+    # How the job's values were found, and that it was interrupted once, are none of its settings.
+    own = [each for each in HydraConfig.get().overrides.task if not each.startswith(("sweep=", "resume="))]
     overrides = [command_line.as_typed(override) for override in own]
     result = JobResult(HydraConfig.get().job.num, overrides, "failed", {}, str(directory))
     _sweep.jobs.append(result)
@@ -52,8 +52,9 @@ def report(metrics: dict[str, float], monitor: str, mode: str) -> None:
         _sweep.jobs[-1].metrics = metrics
 
 
-def recall(jobs: Iterable[JobResult]) -> None:
-    """Put jobs of an earlier part of the multirun before those to come."""
+def recall(jobs: Iterable[JobResult], monitor: str, mode: str) -> None:
+    """Put jobs of an earlier part of the multirun before those to come, and rank them as `report` would."""
+    _sweep.monitor, _sweep.mode = monitor, mode
     _sweep.jobs[:0] = jobs
 
 

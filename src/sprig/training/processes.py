@@ -16,7 +16,8 @@ from torch import distributed
 T = TypeVar("T")
 
 _PARTS = 10**9  # of a progress that is exchanged as a whole number
-_PATIENCE = timedelta(days=7)  # others wait for the first one to prepare the data, however long that takes
+_ANSWER = timedelta(minutes=30)  # the time that PyTorch, too, gives a process to bring its gradients
+_PREPARATION = timedelta(days=7)  # others wait for the first one to prepare the data, however long that takes
 
 
 class FailedElsewhere(SystemExit):
@@ -26,9 +27,14 @@ class FailedElsewhere(SystemExit):
 class Processes:
     """The processes of a run; one that is alone waits for nobody and exchanges nothing."""
 
-    def __init__(self, rank: int = 0, count: int = 1, strategy: Strategy | None = None) -> None:
-        """Meet the others where the strategy says; all of them have to do it."""
-        self.rank, self.count = rank, count
+    def __init__(
+        self, rank: int = 0, count: int = 1, strategy: Strategy | None = None, *, answer: timedelta = _ANSWER
+    ) -> None:
+        """Meet the others where the strategy says; all of them have to do it.
+
+        One that does not answer the others for so long hangs.
+        """
+        self.rank, self.count, self.answer = rank, count, answer
         self._asked: dict[str, tuple[torch.Tensor, Any]] = {}
         if strategy is not None:
             # Lightning would do the same, but only when training starts, and the data is prepared before.
@@ -41,42 +47,53 @@ class Processes:
                 rank=rank,
                 world_size=count,
             )
-            self._group = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+            self._group = distributed.new_group(backend="gloo", timeout=answer)
+            self._preparing = distributed.new_group(backend="gloo", timeout=_PREPARATION)
 
     @contextmanager
     def first(self) -> Iterator[None]:
-        """What is done inside is done by rank 0, and then by the others at once.
+        """What is done inside is done by rank 0, then by the others at once, and nobody goes on before all have it.
 
-        FailedElsewhere in the others if it fails in rank 0.
+        It may take days. FailedElsewhere in the others if it fails in rank 0.
         """
-        if self.rank and not self.share(False):
+        if self.rank and not self._share(False, self._preparing):
             raise FailedElsewhere(1)
         done = False
         try:
             yield
             done = True
         finally:
-            if not self.rank:
-                self.share(done)
+            if not self.rank and self.count > 1:
+                self._share(done, self._preparing)
+        if self.count > 1:
+            distributed.barrier(self._preparing)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is done inside needs the others; ConnectionError, in one sentence, where they are no longer there."""
+        """What is done inside needs the others; ConnectionError, in one sentence, where they do not answer."""
         try:
             yield
         except RuntimeError as error:
-            if self.count > 1 and any(name in str(error) for name in ("gloo", "NCCL")):
+            said = str(error)
+            if self.count == 1 or not any(name in said for name in ("gloo", "NCCL", "Application timeout")):
+                raise
+            if "timeout" in said or "Timed out" in said:
                 raise ConnectionError(
-                    "the connection to the other processes broke: one of them has failed, or the network has."
+                    f"another process hangs: it has not answered for {self.answer} hours, so the run ends. "
+                    f"What was saved before can be gone on with."
                 ) from error
-            raise
+            raise ConnectionError(
+                "the connection to the other processes broke: one of them has failed, or the network has."
+            ) from error
 
     def share(self, value: T) -> T:
         """The value of rank 0, in all processes."""
-        if self.count == 1:
-            return value
+        return value if self.count == 1 else self._share(value, self._group)
+
+    @staticmethod
+    def _share(value: T, group: Any) -> T:
         values = [value]
-        distributed.broadcast_object_list(values, src=0, group=self._group)
+        distributed.broadcast_object_list(values, src=0, group=group)
         return values[0]
 
     def gather(self, value: T) -> list[T]:

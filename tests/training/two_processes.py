@@ -1,0 +1,89 @@
+"""Two processes of one run: `two` starts Python twice, `fit` trains a few steps as one of them, or alone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sprig.data.datamodule import RowsDataModule
+from sprig.training.config import OptimConfig
+from sprig.training.module import LanguageModelling
+from sprig.training.processes import Processes
+from training.test_module import TOKENIZER, module, rows_of, trainer
+
+TESTS = Path(__file__).parents[1]
+
+
+@contextmanager
+def two(*arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Python with arguments, twice, as torchrun would start it; the processes are no more afterwards."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    where = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    where["PYTHONPATH"] = os.pathsep.join(map(str, (TESTS.parent / "src", TESTS)))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env=where | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def fit(folder: Path, processes: Processes, **settings: Any) -> dict[str, Any]:
+    """Train ten batches of four rows, of which `bad` ones, (rank, number) from 0, give no finite loss; what came of it.
+
+    The other settings are `ema` and those of the Trainer.
+    """
+    bad, ema = settings.pop("bad", []), settings.pop("ema", None)
+    trained = LanguageModelling(
+        module().transformer, OptimConfig(name="adamw", lr=0.003, ema=ema), ["loss"], TOKENIZER.token_bytes,
+        processes=processes,
+    )  # fmt: skip
+
+    def spoil(layer: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        number = trained.trainer.fit_loop.total_batch_idx
+        return output * torch.nan if trained.training and [processes.rank, number] in bad else output
+
+    trained.transformer.model.norm.register_forward_hook(spoil)
+    rows = rows_of(40)
+    data = RowsDataModule(rows, rows, 4, seed=0, trim=True, rank=processes.rank, processes=processes.count)
+    fitting = trainer(folder, max_epochs=1, devices=processes.count, precision="64-true", **settings)
+    fitting.fit(trained, data)
+    return {
+        "weights": trained.transformer.state_dict(),
+        "averaged": trained.averaged and trained.averaged.state_dict(),
+        "steps": fitting.global_step,
+        "skipped": trained.skipped_steps,
+        "tokens": trained.tokens_seen,
+        "loss": float(fitting.callback_metrics["val/loss"]),
+    }
+
+
+def fit_in_two(folder: Path, **settings: Any) -> list[dict[str, Any]]:
+    """What came of it in each of two processes."""
+    with two("-m", __name__, str(folder), json.dumps(settings)) as processes:
+        ends = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ends
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+if __name__ == "__main__":
+    folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
+    strategy = trainer(folder, devices=2, strategy="ddp").strategy
+    outcome = fit(folder, Processes(rank, 2, strategy), strategy="ddp", **json.loads(sys.argv[2]))
+    torch.save(outcome, folder / f"{rank}.pt")
