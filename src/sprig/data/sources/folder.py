@@ -18,7 +18,7 @@ from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.gitignore import Ignored
 from sprig.data.languages import chosen, language_of
-from sprig.data.reading import Unfit, read_source, shown
+from sprig.data.reading import Unfit, read_source, shown, why
 
 # After GitHub Linguist's vendor.yml and generated.rb, but for names that a project may well give its own code (cache,
 # deps, env, tools).
@@ -196,8 +196,7 @@ def _existing(path: str) -> Path:
     except FileNotFoundError:
         raise ValueError(f"data.path={path}: there is no such folder") from None
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, ~ of an unknown user, a NUL
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"data.path={shown(path)}: it cannot be read ({reason})") from None
+        raise ValueError(f"data.path={shown(path)}: it cannot be read ({why(error)})") from None
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         raise ValueError(f"data.path={path}: it is neither a folder nor a regular file")
     return root
