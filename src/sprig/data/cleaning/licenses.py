@@ -222,13 +222,14 @@ def allowed(expression: str, wanted: str | Sequence[str]) -> bool:
 
     Of OR one side must be wanted, of AND both; an exception (WITH) only adds to what its licence permits. "GPL-2.0"
     stands for its -only and -or-later too. A licence that is not known, or is no expression, is allowed by "any".
-    Raises ValueError for a list with a name that is no SPDX id.
+    Raises ValueError for a list with a name that is no SPDX id, and for what is no list.
     """
     if wanted == "any":
         return True
-    names = (
-        _permissive() if wanted == "permissive" else _wanted((wanted,) if isinstance(wanted, str) else tuple(wanted))
-    )
+    listed = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(listed, list | tuple) or not all(isinstance(name, str) for name in listed):
+        raise ValueError(f'licenses: {wanted!r:.80} must be "any", "permissive" or a list of SPDX ids such as "MIT"')
+    names = _permissive() if wanted == "permissive" else _wanted(tuple(listed))
     return satisfied(expression, names) or False
 
 
@@ -250,7 +251,8 @@ def _permissive() -> frozenset[str]:
 
 
 _STEMS = ("LICENSE", "LICENCE", "COPYING", "License", "Licence", "license", "licence")
-_NAMES = [stem + suffix for stem in _STEMS for suffix in ("", ".txt", ".md", ".rst")]
+LICENSE_FILES = [stem + suffix for stem in _STEMS for suffix in ("", ".txt", ".md", ".rst")]
+"""Names that a licence file has."""
 
 
 class LicenseFiles:
@@ -273,7 +275,7 @@ class LicenseFiles:
 
     def _of_folder(self, folder: PurePosixPath) -> str | None:
         if folder not in self._folders:
-            texts = [text for name in _NAMES if (text := self._read(str(folder / name))) is not None]
+            texts = [text for name in LICENSE_FILES if (text := self._read(str(folder / name))) is not None]
             known = [license for text in texts if (license := of_license_file(text))]
             self._folders[folder] = known[0] if known else "" if texts else None
         return self._folders[folder]
