@@ -117,6 +117,16 @@ def test_a_file_that_changes_makes_the_data_anew(change, tmp_path):
     assert not second.funnel.from_cache and second.fingerprints != first.fingerprints
 
 
+def test_a_file_that_git_is_told_to_ignore_in_its_own_folder_is_not_taken_from_the_cache(tmp_path):
+    path = Path(code(tmp_path, functions(30)))
+    (path / ".git" / "info").mkdir(parents=True)
+    assert prepared_from(str(path)).funnel.kept_documents == 30
+    (path / ".git" / "info" / "exclude").write_text("f3.py\n")
+    assert prepared_from(str(path)).funnel.kept_documents == 29
+    (path / ".git" / "info" / "exclude").write_text("f3.py\nf4.py\n")
+    assert prepared_from(str(path)).funnel.kept_documents == 28
+
+
 @pytest.mark.parametrize(
     "change", [{"vocab_size": 259}, {"val_fraction": 0.3}, {"seed": 1}, {"limit": 20}, {"syntax": True}]
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase, translate
 from pathlib import Path
 
-from sprig.data.cleaning.licenses import LicenseFiles
+from sprig.data.cleaning.licenses import LICENSE_FILES, LicenseFiles
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.gitignore import Ignored
@@ -84,11 +84,13 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 
 
 def state(config: Config) -> Iterator[str]:
-    """The files below config.path with their sizes and times."""
+    """The files below config.path, and what says of them whether they are read and under which licence."""
     root = _existing(config.path)
     if root.is_file():
-        return state_below(root.parent, (root.name,))
-    return state_below(root, [path for path, _ in _walk(root, tuple(_FOLDERS), config.gitignore, Skips())])
+        return state_below(root.parent, (root.name, *LICENSE_FILES))
+    found = list(_walk(root, tuple(_FOLDERS), config.gitignore, Skips()))
+    rules = {file for _, ignored in found for file in ignored.files}  # some stand in .git, which is not walked
+    return state_below(root, [*(path for path, _ in found), *sorted(rules)])
 
 
 def state_below(root: Path, paths: Iterable[str]) -> Iterator[str]:
