@@ -1,4 +1,6 @@
 import os
+import tracemalloc
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +88,17 @@ def test_fingerprints_know_the_texts_and_not_their_order():
     keys = np.arange(5 * 32, dtype=np.uint8).reshape(5, 32)
     assert fingerprint(keys) == fingerprint(keys[::-1])
     assert fingerprint(keys) != fingerprint(keys[1:])
+
+
+def test_a_fingerprint_is_that_of_lines_in_order_and_takes_little_more_than_the_keys():
+    keys = np.random.default_rng(0).integers(0, 256, (50_000, 32), dtype=np.uint8)
+    lines = "\n".join(sorted(bytes(key).hex() for key in keys))
+    assert fingerprint(keys) == sha256(lines.encode()).hexdigest()
+    tracemalloc.start()
+    fingerprint(keys)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 80 * len(keys)
 
 
 def test_a_second_run_takes_everything_from_the_cache(default, cache, monkeypatch):

@@ -65,7 +65,8 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
             sizes.append(len(document.text.encode()))
             groups.append(names.setdefault(document.group, document.group))
             licenses.append(names.setdefault(document.license, document.license))
-    all_keys = np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, _KEY)
+    names.clear()  # of many groups it is larger than all that is kept of the documents
+    all_keys = np.frombuffer(keys, dtype=np.uint8).reshape(-1, _KEY)
     kept = first_of_each(all_keys)
     skips.add("exact duplicate", "", int((~kept).sum()))
     if config.near_duplicates is not None and len(kept):

@@ -32,6 +32,8 @@ from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, CodeTokenizer
 
 SIDES = ("train", "val")
 
+_AT_ONCE = 1 << 12  # keys
+
 LEARNT_FROM = 32_000_000
 """Characters of the training side that the vocabulary is learnt from: more changes it little and takes memory."""
 
@@ -147,8 +149,13 @@ def _learn(config: DataConfig, documents: Documents) -> CodeTokenizer:
 
 
 def fingerprint(keys: NDArray[np.uint8]) -> str:
-    """SHA-256 over the (N, 32) keys of documents, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(key.tobytes().hex() for key in keys)).encode()).hexdigest()
+    """SHA-256 over the (N, 32) keys of documents, a line of hexadecimal each, whatever their order."""
+    ordered = np.sort(np.ascontiguousarray(keys).view("V32").reshape(-1))
+    digest = hashlib.sha256()
+    for start in range(0, len(ordered), _AT_ONCE):
+        lines = ordered[start : start + _AT_ONCE].tobytes().hex("\n", 32)
+        digest.update(f"\n{lines}".encode() if start else lines.encode())
+    return digest.hexdigest()
 
 
 def _at_most(limit: int, documents: Documents) -> Iterator[str]:
