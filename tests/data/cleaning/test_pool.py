@@ -59,7 +59,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
         pytest.param("x = " + "(" * 300 + ")" * 300, "not Python 3 syntax", id="300 parentheses"),
         pytest.param("x = " + "-" * 10**5 + "1", "too large or too deeply nested to parse", id="signs"),
         pytest.param("x = 1" + " + 1" * 10**5, "too large or too deeply nested to parse", id="a long sum"),
-        pytest.param("if a: 0\n" + "elif a: 0\n" * 5000, "too large or too deeply nested to parse", id="a long elif"),
+        pytest.param("if a: 0\n" + "elif a: 0\n" * 20_000, "too large or too deeply nested to parse", id="a long elif"),
         pytest.param("x = [" + "0,\n" * 300_000 + "]", "too large or too deeply nested to parse", id="much memory"),
     ],
 )

@@ -228,7 +228,9 @@ def allowed(expression: str, wanted: str | Sequence[str]) -> bool:
         return True
     listed = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(listed, list | tuple) or not all(isinstance(name, str) for name in listed):
-        raise ValueError(f'licenses: {wanted!r:.80} must be "any", "permissive" or a list of SPDX ids such as "MIT"')
+        raise ValueError(
+            f'data.licenses: {wanted!r:.80} must be "any", "permissive" or a list of SPDX ids such as "MIT"'
+        )
     names = _permissive() if wanted == "permissive" else _wanted(tuple(listed))
     return satisfied(expression, names) or False
 
@@ -236,11 +238,11 @@ def allowed(expression: str, wanted: str | Sequence[str]) -> bool:
 @lru_cache(maxsize=64)
 def _wanted(names: tuple[str, ...]) -> frozenset[str]:
     if not names:
-        raise ValueError('licenses: the list names no licence; "any" takes all code')
+        raise ValueError('data.licenses: the list names no licence; "any" takes all code')
     for name in names:
         if not _known(name) and not name.startswith("LicenseRef-"):
             raise ValueError(
-                f'licenses: {name!r} is no SPDX id known here; say "any", "permissive" or ids such as "MIT"'
+                f'data.licenses: {name!r} is no SPDX id known here; say "any", "permissive" or ids such as "MIT"'
             )
     return frozenset(family(name) for name in names)
 

@@ -159,7 +159,7 @@ class _Worker:
         return "ended by the system as it was cleaned, twice"
 
     def stop(self) -> None:
-        """End the process, whatever it is doing, for good; whoever waits for its answer gets one. From any thread."""
+        """End the process, whatever it is doing, for good; nobody waits for its answer any longer. From any thread."""
         with self._lock:
             self._stopped = True
             if self._process is not None:
