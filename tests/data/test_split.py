@@ -67,5 +67,14 @@ def test_keys_are_told_apart_whatever_bytes_they_have(values):
     assert first_of_each(keys).tolist() == [value not in values[:place] for place, value in enumerate(values)]
 
 
+def test_telling_duplicates_apart_takes_little_more_than_the_keys():
+    keys = np.random.default_rng(0).integers(0, 256, (50_000, 32), dtype=np.uint8)
+    tracemalloc.start()
+    assert first_of_each(keys).all()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * len(keys)
+
+
 def test_words_run_together_are_no_copy():
     assert text_key("return x") != text_key("returnx")
