@@ -18,6 +18,12 @@ from sprig.config.checks import check_monitor, check_train
         (["data.val_fraction=0"], "must be between 0 and 1"),
         (["data.layout=dense"], "padded, packed"),
         (["data.limit=1"], "at least 2"),
+        (["+data.filters.max_line_length=1k"], "data.filters.max_line_length='1k' must be a whole number, or null"),
+        (["+data.filters.max_lines=true"], "data.filters.max_lines=True must be a whole number, or null"),
+        (["+data.filters.encoded_data=[0.5]"], "data.filters.encoded_data=[0.5] must be a number, or null"),
+        (["+data.filters.max_line=1"], "data.filters.max_line is no filter; did you mean max_lines?"),
+        (["data.licenses=null"], "data.licenses: None must be"),
+        (["data.licenses=[1]"], "data.licenses: [1] must be"),
         (["optim.name=sgd"], "choose muon or adamw"),
         (["optim.lr=0"], "must be above 0"),
         (["optim.lr=nan"], "must be above 0 and finite"),
@@ -46,6 +52,10 @@ def test_settings_that_cannot_work_are_refused_in_two_lines_at_most(overrides, m
 
 def test_the_shipped_settings_are_accepted(settings):
     check_train(settings(base=["name=x"]))
+
+
+def test_a_filter_is_switched_off_by_null_and_takes_a_whole_number_for_a_share(settings):
+    check_train(settings("+data.filters.max_lines=null", "+data.filters.encoded_data=1"))
 
 
 def test_what_only_the_data_can_tell_not_to_be_measured_is_refused_then(settings):

@@ -289,7 +289,9 @@ FOLDER = [
     refuse("folder: a NUL in a path", lambda place: folder.Config(path="a\0b"), "data.path='a\\x00b': it cannot be"),
     refuse("folder: a pipe for a path", only(os.mkfifo), "it is neither a folder nor a regular file"),
     refuse("folder: a device for a path", only(lambda root: root.symlink_to("/dev/zero")), "neither a folder nor"),
-    refuse("folder: a loop for a path", only(lambda root: root.symlink_to("code")), "it cannot be read", "loop"),
+    refuse(
+        "folder: a loop for a path", only(lambda root: root.symlink_to("code")), "it cannot be read (a loop of links)"
+    ),
     refuse(
         "folder: a path that may not be read",
         only(lambda root: root.mkdir(mode=0)),
@@ -660,6 +662,8 @@ PACKAGES = [
     skip("packages: a record of other things", recorded(b"\x7fELF\x02,,\n"), "package without Python files"),
     skip("packages: a NUL in a path", recorded(b"c\0t/x.py,,\n"), "unreadable"),
     skip("packages: a path of over 4,096 bytes", recorded(b"x/" * 3000 + b"x.py,,\n"), "unreadable"),
+    skip("packages: a name of 300 letters", recorded(b"x" * 300 + b".py,,\n"), "unreadable"),
+    skip("packages: a blank line in a record", recorded(b"\ncat.py,,\n"), "file that is not there any more"),
     skip("packages: a file that is gone", recorded(b"cat.py,,\n"), "file that is not there any more"),
     skip("packages: a file outside", recorded(b"../outside/secret.py,,\n"), "file outside the environment"),
     skip("packages: a device", recorded(b"cat.py,,\n", link("/dev/zero", "cat.py")), "link"),

@@ -1,3 +1,4 @@
+import errno
 import random
 import time
 from itertools import pairwise
@@ -66,7 +67,6 @@ def test_several_processes_write_what_one_writes(tmp_path, monkeypatch):
         pytest.param("import os; os.kill(os.getpid(), 9)", "ended by SIGKILL, as a system without memory", id="killed"),
         pytest.param("import os; os.kill(os.getpid(), 15)", "ended by SIGTERM: try again", id="terminated"),
         pytest.param("import time; time.sleep(60)", r"has written nothing for 0\.5 s", id="hung"),
-        pytest.param("import sys; sys.exit(28)", "No space left", id="a full disk"),
     ],
 )
 def test_a_process_that_dies_or_hangs_ends_the_run_with_a_sentence(script, message, tmp_path, monkeypatch):
@@ -80,6 +80,26 @@ def test_a_process_that_dies_or_hangs_ends_the_run_with_a_sentence(script, messa
     with pytest.raises(OSError, match=message):
         encode_to(tmp_path, "train", store, BYTES)
     assert time.monotonic() - start < 5
+
+
+def test_a_full_disk_under_a_process_is_the_systems_own_error(tmp_path, monkeypatch):
+    store = stored(tmp_path, documents(TEXTS))
+    monkeypatch.setattr(corpus_module, "_MANY", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    (tmp_path / "train.part1").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as error:
+        encode_to(tmp_path, "train", store, BYTES)
+    assert error.value.errno == errno.ENOSPC
+
+
+def test_what_a_process_fails_with_is_said_and_is_no_error_of_the_systems(tmp_path, monkeypatch, capfd):
+    store = stored(tmp_path, documents(TEXTS))
+    monkeypatch.setattr(corpus_module, "_MANY", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(CodeTokenizer, "save", lambda *_: None)  # so that there is none to read
+    with pytest.raises(RuntimeError, match=r"A process that encodes documents failed: .*is not a tokenizer") as error:
+        encode_to(tmp_path, "train", store, BYTES)
+    assert "Traceback" in error.value.__notes__[0] and capfd.readouterr() == ("", "")
 
 
 SIGNS = "aab_1  \n\n\n\t\r\f().:=*<\x1c" * 3 + "\x85\xa0\u2028\u3000é日½"

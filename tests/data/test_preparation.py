@@ -1,7 +1,9 @@
 import json
 import os
 import re
+import tracemalloc
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,17 @@ def test_fingerprints_know_the_texts_and_not_their_order():
     assert fingerprint(keys) != fingerprint(keys[1:])
 
 
+def test_a_fingerprint_is_that_of_lines_in_order_and_takes_little_more_than_the_keys():
+    keys = np.random.default_rng(0).integers(0, 256, (50_000, 32), dtype=np.uint8)
+    lines = "\n".join(sorted(bytes(key).hex() for key in keys))
+    assert fingerprint(keys) == sha256(lines.encode()).hexdigest()
+    tracemalloc.start()
+    fingerprint(keys)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 80 * len(keys)
+
+
 def test_a_second_run_takes_everything_from_the_cache(default, cache, monkeypatch):
     monkeypatch.setattr("sprig.data.preparation.collect", lambda *_: pytest.fail("collected again"))
     again = prepare(snippets.Config(), cache)
@@ -118,6 +131,16 @@ def test_a_file_that_changes_makes_the_data_anew(change, tmp_path):
             file.write("# more\n")
     second = prepared_from(str(path))
     assert not second.funnel.from_cache and second.fingerprints != first.fingerprints
+
+
+def test_a_file_that_git_is_told_to_ignore_in_its_own_folder_is_not_taken_from_the_cache(tmp_path):
+    path = Path(code(tmp_path, functions(30)))
+    (path / ".git" / "info").mkdir(parents=True)
+    assert prepared_from(str(path)).funnel.kept_documents == 30
+    (path / ".git" / "info" / "exclude").write_text("f3.py\n")
+    assert prepared_from(str(path)).funnel.kept_documents == 29
+    (path / ".git" / "info" / "exclude").write_text("f3.py\nf4.py\n")
+    assert prepared_from(str(path)).funnel.kept_documents == 28
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 import errno
-import socket
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sprig.data import cache as cache_module
 from sprig.data.cache import entry, name_of
 from sprig.data.config import DataConfig
+from sprig.trace.records import Funnel
 
 
 def make(folder: Path) -> None:
@@ -60,10 +64,12 @@ def test_a_place_that_is_a_file_is_refused_with_the_setting_to_change(tmp_path):
 
 
 def test_folders_that_are_not_ours_are_left_alone(tmp_path):
-    for name in (f".{socket.gethostname()}~old~copy", f".{socket.gethostname()}-2~1234567~x", ".other~1234567~x"):
+    for name in (".git", ".making", "making-x"):
         (tmp_path / name).mkdir()
+    (tmp_path / ".making-link").symlink_to(".git")
+    (tmp_path / ".making-file").touch()
     entry(tmp_path, "a", make)
-    assert len(contents(tmp_path)) == 4
+    assert len(contents(tmp_path)) == 6
 
 
 def test_what_fails_leaves_nothing_behind(tmp_path):
@@ -125,12 +131,57 @@ entry(Path({str(tmp_path)!r}), "a", dies)
     assert contents(tmp_path) == ["a", "b"]
 
 
+def test_what_a_living_process_works_on_is_kept_where_its_number_is_not_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.getpid", lambda: 1 << 30)  # as in another container of the same name
+
+    def nested(folder: Path) -> None:
+        entry(tmp_path, "b", make)
+        make(folder)
+
+    assert entry(tmp_path, "a", nested)[0] == tmp_path / "a"
+
+
+def test_a_folder_that_was_taken_for_an_abandoned_one_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
+    really, made = tempfile.mkdtemp, []
+
+    def taken(**options: Any) -> str:
+        made.append(really(**options))
+        if len(made) == 1:
+            cache_module._remove_abandoned(tmp_path)
+        return made[-1]
+
+    monkeypatch.setattr("tempfile.mkdtemp", taken)
+    assert entry(tmp_path, "a", make)[1] is False
+    assert len(made) == 2 and contents(tmp_path) == ["a"]
+
+
 def test_a_name_says_settings_and_state_and_not_how_rows_are_made():
     plain = name_of(DataConfig(), ["x"])
     assert name_of(DataConfig(seq_len=9, batch_size=3, layout="packed", document_mask=True), ["x"]) == plain
     assert name_of(DataConfig(seed=1), ["x"]) != plain != name_of(DataConfig(), ["y"])
     assert len({plain, name_of(DataConfig(), ["x"], "one"), name_of(DataConfig(), ["x"], "another")}) == 3
     assert name_of(DataConfig(fim_rate=0.5), ["x"]) == name_of(DataConfig(fim_rate=0.9), ["x"]) != plain
+
+
+def test_a_name_says_in_which_order_filters_are_tried():
+    order = {"max_lines": 9, "min_lines": 2}
+    assert name_of(DataConfig(filters=order), []) != name_of(DataConfig(filters=dict(reversed(order.items()))), [])
+
+
+def test_a_name_says_which_python_parsed_the_files(monkeypatch):
+    mine = name_of(DataConfig(), [])
+    monkeypatch.setattr("sprig.data.cache.python_version", lambda: "3.99.0", raising=False)
+    assert name_of(DataConfig(), []) != mine
+
+
+def test_a_name_says_of_what_form_the_funnel_is_that_is_kept(monkeypatch):
+    @dataclass
+    class Wider(Funnel):
+        more: int = 0
+
+    mine = name_of(DataConfig(), [])
+    monkeypatch.setattr("sprig.data.cache.Funnel", Wider, raising=False)
+    assert name_of(DataConfig(), []) != mine
 
 
 def test_what_another_process_makes_in_the_meantime_is_kept(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from sprig.data.preparation import prepare
 from sprig.data.prepared import Prepared
 from sprig.data.prepared_folder import PreparedFolder
 from sprig.data.sources import folder, prepared
+from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, CodeTokenizer
 
 ROWS = {"seq_len": 16, "layout": "packed", "batch_size": 4}
 
@@ -39,6 +40,10 @@ def address(request, made, tmp_path) -> str:
 def rewritten(folder: Path, name: str, array: np.ndarray) -> None:
     """Put another array into a folder, and into its manifest, as someone who means harm would."""
     np.save(folder / name, array)
+    sealed_anew(folder, name)
+
+
+def sealed_anew(folder: Path, name: str) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest[name] = cache.seal(folder / name)
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -95,6 +100,36 @@ def test_tokens_that_the_data_was_not_prepared_with_are_refused(tmp_path):
     plain = prepare(folder.Config(path=str(tmp_path), vocab_size=290, **ROWS), tmp_path / "cache")
     with pytest.raises(ValueError, match=r"data\.fim_rate=0\.5 needs tokens"):
         prepare(prepared.Config(path=str(plain.folder), fim_rate=0.5, **ROWS), tmp_path)
+
+
+def test_joined_files_are_not_cut_apart_for_filling_in_the_middle(tmp_path):
+    for n in range(40):
+        (tmp_path / f"f{n}.py").write_text(f"def f{n}(a, b):\n    return a * {n} + b\n")
+    both = CodeTokenizer.train([], 270, (*FILL_IN_THE_MIDDLE, *REPOSITORY))
+    joined = prepare(folder.Config(path=str(tmp_path), repositories=True, **ROWS), tmp_path / "cache", both)
+    with pytest.raises(ValueError, match=r"with data\.repositories=true: .* Set data\.fim_rate=0\."):
+        prepare(prepared.Config(path=str(joined.folder), fim_rate=0.5, **ROWS), tmp_path, both)
+    assert prepare(prepared.Config(path=str(joined.folder), **ROWS), tmp_path, both).train_tokens > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts: facts["funnel"].update(more=1),
+        lambda facts: facts["funnel"].pop("bytes"),
+        lambda facts: facts["funnel"].update(dropped={"x": "many"}),
+        lambda facts: facts.pop("repositories"),
+        lambda facts: facts.update(funnel=None),
+    ],
+)
+def test_facts_of_another_version_are_refused_with_a_sentence(change, made, tmp_path):
+    copy = Path(shutil.copytree(made.folder, tmp_path / "copy"))
+    facts = json.loads((copy / "facts.json").read_text())
+    change(facts)
+    (copy / "facts.json").write_text(json.dumps(facts))
+    sealed_anew(copy, "facts.json")
+    with pytest.raises(ValueError, match=r"prepared by another version of Sprig.*\nPrepare the data anew"):
+        prepare(prepared.Config(path=str(copy), **ROWS), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("path", ["", "nowhere", "memory://nowhere", "no-such-thing://a/b", "file:///nowhere"])
@@ -161,9 +196,7 @@ def test_ids_outside_of_the_vocabulary_never_reach_a_model(side, made, tmp_path)
 def test_arrays_that_hold_objects_are_not_unpickled(made, tmp_path):
     copy = Path(shutil.copytree(made.folder, tmp_path / "copy"))
     np.save(copy / "val.starts.npy", np.array([print], dtype=object), allow_pickle=True)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["val.starts.npy"] = cache.seal(copy / "val.starts.npy")
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    sealed_anew(copy, "val.starts.npy")
     with pytest.raises(ValueError, match="allow_pickle=False"):
         prepare(prepared.Config(path=str(copy), **ROWS), tmp_path / "cache")
 

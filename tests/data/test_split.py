@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,6 +35,20 @@ def test_the_seed_decides_the_split_and_the_order_of_reading_does_not():
     assert {names[place] for place in split(names, 0.2, 2)[1]} != first
 
 
+def test_the_split_is_that_of_earlier_versions_for_checkpoints_name_what_they_learnt_from():
+    train, val = split([f"g{n * 7 % 5}" for n in range(12)], 0.3, 4)
+    assert (train.tolist(), val.tolist()) == ([1, 10, 3, 6, 11, 0, 5, 8], [2, 9, 7, 4])
+
+
+def test_of_many_documents_a_split_takes_a_hundred_bytes_each_at_most():
+    names = [f"some/folder/file_{n}.py" for n in range(50_000)]
+    tracemalloc.start()
+    split(names, 0.2, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * len(names)
+
+
 def test_a_single_group_cannot_be_split():
     with pytest.raises(ValueError, match="validation split is empty: all 3 documents belong to one group"):
         split(["only"] * 3, 0.2, 0)
@@ -49,6 +65,15 @@ def test_keys_are_told_apart_whatever_bytes_they_have(values):
     keys = np.zeros((len(values), 32), dtype=np.uint8)
     keys[:, 7] = values  # the last 24 bytes are zero
     assert first_of_each(keys).tolist() == [value not in values[:place] for place, value in enumerate(values)]
+
+
+def test_telling_duplicates_apart_takes_little_more_than_the_keys():
+    keys = np.random.default_rng(0).integers(0, 256, (50_000, 32), dtype=np.uint8)
+    tracemalloc.start()
+    assert first_of_each(keys).all()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * len(keys)
 
 
 def test_words_run_together_are_no_copy():

@@ -1,11 +1,8 @@
 """What must fit together between groups, checked before any data is read."""
 
-import difflib
-
 from sprig.config.schema import TrainConfig
 from sprig.data import sources
-from sprig.data.cleaning import licenses
-from sprig.data.cleaning.filters import all_filters
+from sprig.data.cleaning import filters, licenses
 from sprig.data.config import AUTO, DataConfig
 
 LAYOUTS = ("padded", "packed")
@@ -110,11 +107,7 @@ def check_data(data: DataConfig) -> None:
         raise ValueError(
             "data.repositories=true joins files, which data.fim_rate would cut apart: set data.fim_rate=0."
         )
-    known = all_filters()
-    for name in data.filters:
-        if name not in known:
-            [nearest] = difflib.get_close_matches(name, known, 1, cutoff=0)
-            raise ValueError(f"data.filters.{name} is no filter; did you mean {nearest}?")
+    filters.chosen(data.filters)
     licenses.allowed("", data.licenses)
     if data.layout not in LAYOUTS:
         raise ValueError(f"data.layout={data.layout!r} must be one of: {', '.join(LAYOUTS)}.")

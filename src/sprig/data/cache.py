@@ -5,21 +5,24 @@ be done gives it its name. What a process that was killed has left behind is rem
 """
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-import socket
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 
 from sprig.data.config import ROW_SETTINGS, DataConfig
+from sprig.trace.records import Funnel
 
 _MANIFEST = "manifest.json"
+_WORKING = ".making-"  # how the names of folders begin that are not done
 _READ_IN_NO_TIME = 4 << 20  # bytes
 
 
@@ -29,13 +32,16 @@ def name_of(config: DataConfig, state: Iterable[str], tokenizer: str | None = No
     tokenizer is the fingerprint of one that is given; None: it is learnt from the data.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in ROW_SETTINGS}
+    settings["filters"] = list(config.filters.items())  # their order decides which of them a file is counted under
     settings["fim_rate"] = config.fim_rate > 0  # whether there are tokens for it
     settings["tokenizer"] = tokenizer
+    settings["funnel"] = {field.name: str(field.type) for field in fields(Funnel)}  # which is kept as well
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
-    for library in ("tokenizers", "rensa"):
-        digest.update(version(library).encode())
+    # What Python it is decides which files parse.
+    for version_of in (python_version(), version("tokenizers"), version("rensa")):
+        digest.update(version_of.encode() + b"\n")
     for line in state:
         digest.update(line.encode("utf-8", "surrogatepass") + b"\n")
     return f"{config.source}-{digest.hexdigest()[:20]}"
@@ -49,18 +55,18 @@ def entry(cache: Path, name: str, make: Callable[[Path], None]) -> tuple[Path, b
     folder = cache / name
     if is_whole(folder):
         return folder, True
-    work = None
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(cache)
         # Damaged; it may also just have come, from another process.
         if os.path.lexists(folder) and not is_whole(folder):
             _remove(folder)
-        work = Path(tempfile.mkdtemp(prefix=f".{socket.gethostname()}~{os.getpid()}~", dir=cache))
-        make(work)
-        (work / _MANIFEST).write_text(json.dumps({path.name: seal(path) for path in work.iterdir()}), encoding="utf-8")
-        with suppress(OSError):  # another process was first: what it has made is the same
-            work.rename(folder)
+        with _working_folder(cache) as work:
+            make(work)
+            seals = {path.name: seal(path) for path in work.iterdir()}
+            (work / _MANIFEST).write_text(json.dumps(seals), encoding="utf-8")
+            with suppress(OSError):  # another process was first: what it has made is the same
+                work.rename(folder)
         if not is_whole(folder):
             raise ValueError(f"{folder} changes while it is used: name another place, cache_dir=...")
     except OSError as error:
@@ -75,9 +81,6 @@ def entry(cache: Path, name: str, make: Callable[[Path], None]) -> tuple[Path, b
         if ours and isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
             raise ValueError(f"cache_dir={cache} cannot be written to ({error.strerror}): name another.") from error
         raise
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
     return folder, False
 
 
@@ -88,7 +91,7 @@ def seal(path: Path) -> list[int | str]:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether every file is there as it was written."""
+    """Whether every file is there, as it was written as far as `seal` knows."""
     try:
         seals = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         return bool(seals) and all(seal(folder / name) == known for name, known in seals.items())
@@ -103,9 +106,41 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+# A working folder is locked by the process that works in it, and the system takes the lock away from one that is no
+# more: unlike a process's number, a lock is seen from any container. Where a file system knows no locks, nobody gets
+# one, and nothing is removed.
+
+
+@contextmanager
+def _working_folder(cache: Path) -> Iterator[Path]:
+    """A new folder, locked while it is worked in; removed in the end, where it has not been given another name."""
+    while True:
+        work = Path(tempfile.mkdtemp(prefix=_WORKING, dir=cache))
+        with suppress(FileNotFoundError):
+            descriptor = _opened(work)
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if work.exists():
+                break
+            os.close(descriptor)  # another process has come between: it took the folder for one that was left
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        os.close(descriptor)
+
+
 def _remove_abandoned(cache: Path) -> None:
-    """Remove the working folders of this machine's processes that are no more."""
-    for work in cache.glob(f".{socket.gethostname()}~*~*"):
-        process = work.name.split("~")[1]
-        if process.isdigit() and Path("/proc").is_dir() and not Path("/proc", process).exists():
-            shutil.rmtree(work, ignore_errors=True)
+    """Remove the working folders of processes that are no more."""
+    for work in cache.glob(f"{_WORKING}*"):
+        with suppress(OSError):  # gone meanwhile, or locked
+            descriptor = _opened(work)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(work, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -67,7 +67,8 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
             sizes.append(len(document.text.encode()))
             groups.append(name)
             licenses.append(license_names.setdefault(document.license, document.license))
-    all_keys = np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, _KEY)
+    del group_names  # of many groups it is larger than all that is kept of the documents
+    all_keys = np.frombuffer(keys, dtype=np.uint8).reshape(-1, _KEY)
     kept = first_of_each(all_keys)
     skips.add("exact duplicate", "", int((~kept).sum()))
     if config.near_duplicates is not None and len(kept):

@@ -64,21 +64,21 @@ def from_plain(schema: type[DataConfig], plain: dict[str, Any]) -> DataConfig:
             raise ValueError(
                 f"data.{printable(key)} is no setting of the source {schema.__module__.rpartition('.')[2]!r}."
             )
-        if not _fits(value, hints[key]):
+        if not fits(value, hints[key]):
             raise ValueError(f"data.{key}={value!r:.80} is of the wrong type.")
     return schema(**plain)
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a JSON value is of a type that the schemas of sources use: scalars, lists or mappings of them, null."""
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON value is of a type that a schema gives: scalars, lists or mappings of them, null."""
     if hint is Any:
         return True
     if get_origin(hint) is dict:
-        return isinstance(value, dict) and all(_fits(item, get_args(hint)[1]) for item in value.values())
+        return isinstance(value, dict) and all(fits(item, get_args(hint)[1]) for item in value.values())
     if get_origin(hint) is list:
-        return isinstance(value, list) and all(_fits(item, get_args(hint)[0]) for item in value)
+        return isinstance(value, list) and all(fits(item, get_args(hint)[0]) for item in value)
     if get_args(hint):
-        return any(_fits(value, kind) for kind in get_args(hint))
+        return any(fits(value, kind) for kind in get_args(hint))
     if hint is float:
         return type(value) in (int, float)
     return type(value) is hint

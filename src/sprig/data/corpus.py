@@ -4,6 +4,7 @@ A corpus is three arrays: the ids of all documents end to end, each closed by en
 and how many tokens of it are its function's header. Where files of a repository are joined, they are one document here.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprig.data import encoding_worker
-from sprig.data.documents import Document
+from sprig.data.documents import Document, printable
 from sprig.data.store import Documents
 from sprig.data.tokenizer import END_OF_TEXT, REPOSITORY, SPECIAL_TOKENS, CodeTokenizer
 from sprig.data.worker_processes import ended_by
@@ -149,23 +150,30 @@ def _in_processes(shares: list[tuple[Path, Path, NDArray[np.int64]]]) -> None:
         for store, part, numbers in shares:
             np.save(part.with_suffix(f"{part.suffix}.numbers.npy"), numbers)
             command = [sys.executable, "-B", encoding_worker.__file__, str(store), str(part)]
-            running.append(subprocess.Popen(command, start_new_session=True))  # noqa: S603  our own script
+            running.append(
+                subprocess.Popen(  # noqa: S603  our own script
+                    command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+                )
+            )
         _wait(running, [part for _, part, _ in shares])
     finally:
         for process in running:
-            process.kill()
-            process.wait()
+            with process:  # closes its pipe
+                process.kill()
 
 
 def _wait(running: list[subprocess.Popen[bytes]], parts: list[Path]) -> None:
-    """Wait for processes that write parts to end; OSError as soon as one does not do well or writes no more."""
+    """Wait for processes that write parts to end; OSError as soon as one does not do well or writes no more.
+
+    RuntimeError where it is a fault of the program.
+    """
     seen = [(0, time.monotonic())] * len(running)  # the size of a part, and since when it has had it
     while waiting := [number for number, process in enumerate(running) if process.returncode is None]:
         for number in waiting:
             with suppress(subprocess.TimeoutExpired):
                 status = running[number].wait(_GLANCE)
                 if status > 0:
-                    raise OSError(status, os.strerror(status))
+                    raise _failure(running[number])
                 if status < 0:
                     raise ended_by(status, "encodes documents")
                 continue
@@ -174,6 +182,19 @@ def _wait(running: list[subprocess.Popen[bytes]], parts: list[Path]) -> None:
                 seen[number] = (size, now)
             elif now - seen[number][1] > SILENCE:
                 raise OSError(f"A process that encodes documents has written nothing for {SILENCE:g} s: try again.")
+
+
+def _failure(process: subprocess.Popen[bytes]) -> Exception:
+    """The error that a process of ours ended with, as it said itself."""
+    assert process.stdout is not None
+    try:
+        of_system, words, trace = json.loads(process.stdout.read())
+    except ValueError:
+        of_system, words, trace = None, f"status {process.returncode}", ""
+    said = f"A process that encodes documents failed: {printable(words)}"
+    error = OSError(*of_system) if of_system else RuntimeError(said)
+    error.add_note(trace)  # which debug=traceback shows
+    return error
 
 
 def _alone(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Iterator[tuple[list[int], int]]:

@@ -14,7 +14,8 @@ def text_key(text: str) -> str:
 def first_of_each(keys: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(N, 32) keys as bytes -> (N,) true for those that no earlier one equals."""
     whole = np.ascontiguousarray(keys).view("V32").reshape(-1)
-    _, first = np.unique(whole, return_index=True)
-    kept = np.zeros(len(keys), dtype=np.bool_)
-    kept[first] = True
+    order = np.argsort(whole, kind="stable")
+    words = whole[order].view(np.uint64).reshape(-1, 4)
+    kept = np.ones(len(keys), dtype=np.bool_)
+    kept[order[1:]] = (words[1:] != words[:-1]).any(axis=1)
     return kept

@@ -32,6 +32,8 @@ class Ignored:
 
     levels: tuple[tuple[str, list[_Rule]], ...] = ()
     """Folder, and its rules, both from weak to strong."""
+    files: tuple[str, ...] = ()
+    """Where the rules of all levels were read, relative to the root."""
 
     def __contains__(self, path: str) -> bool:
         name = path[path.rfind("/", 0, -1) + 1 :]
@@ -44,13 +46,16 @@ class Ignored:
 
     def below(self, root: Path, path: str, names: Sequence[str], skips: Skips) -> "Ignored":
         """What is ignored in the folder at path, which has entries of these names."""
-        levels, sources = self.levels, [".gitignore"]
+        above, sources = self, [".gitignore"]
         if ".git" in names:  # a repository of its own: rules from above do not reach into it
-            levels, sources = (), [".git/info/exclude", ".gitignore"]
+            above, sources = Ignored(), [".git/info/exclude", ".gitignore"]
         if not {".git", ".gitignore"} & set(names):
-            return Ignored(levels)
-        rules = [rule for source in sources for rule in _rules(root, posixpath.join(path, source), skips)]
-        return Ignored((*levels, (f"{path}/" if path else "", rules))) if rules else Ignored(levels)
+            return above
+        files = [posixpath.join(path, source) for source in sources]
+        rules = [rule for file in files for rule in _rules(root, file, skips)]
+        if not rules:
+            return above
+        return Ignored((*above.levels, (f"{path}/" if path else "", rules)), (*above.files, *files))
 
 
 def _rules(root: Path, path: str, skips: Skips) -> list[_Rule]:

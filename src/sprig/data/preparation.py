@@ -5,10 +5,8 @@ but the packing is kept on disk and taken from there the next time (`sprig.data.
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -21,6 +19,7 @@ from sprig.data.cleaning import contamination
 from sprig.data.collection import collect
 from sprig.data.config import AUTO, DataConfig
 from sprig.data.corpus import encode_to
+from sprig.data.facts import Facts
 from sprig.data.packing import pack
 from sprig.data.prepared import Prepared, sample_to_follow
 from sprig.data.prepared_folder import PreparedFolder
@@ -30,9 +29,10 @@ from sprig.data.split import split
 from sprig.data.stages import stages_of
 from sprig.data.store import Documents, StoreWriter
 from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, CodeTokenizer
-from sprig.trace.records import Funnel
 
 SIDES = ("train", "val")
+
+_AT_ONCE = 1 << 12  # keys
 
 LEARNT_FROM = 32_000_000
 """Characters of the training side that the vocabulary is learnt from: more changes it little and takes memory."""
@@ -54,7 +54,12 @@ def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = N
         name = cache.name_of(config, state, None if given is None else given.fingerprint)
         folder, was_there = cache.entry(cache_dir, name, partial(_make, config, given))
         at = PreparedFolder.here(folder)
-    facts = json.loads((at.folder / "facts.json").read_text(encoding="utf-8"))
+    facts = Facts.load(at.folder)
+    if facts.repositories and not config.repositories and config.fim_rate:  # what config itself says was checked before
+        raise ValueError(
+            f"{at.folder} was prepared with data.repositories=true: its files are joined, and data.fim_rate would cut "
+            "them apart. Set data.fim_rate=0."
+        )
     tokenizer = CodeTokenizer.load(at.folder / "tokenizer.json")
     if given is None:
         _check_special(config, tokenizer)
@@ -71,9 +76,9 @@ def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = N
         pack(val, config.seq_len, config.layout),
         at.train_documents(),
         val_documents,
-        facts["fingerprints"],
+        facts.fingerprints,
         sample_to_follow(val_documents, tokenizer, config.seq_len),
-        Funnel(**facts["funnel"]),
+        facts.funnel,
         at.folder,
     )
     rows = sum(ready.train.counts(0))
@@ -85,7 +90,7 @@ def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = N
     tokens = ready.train.rows(0, 0).tokens if len(ready.train) == 1 else ready.train_tokens
     ready.funnel.padding = 1 - tokens / (rows * config.seq_len)
     ready.funnel.from_cache = was_there
-    seconds = facts["seconds"] if not was_there else {"collect": loaded - start, "learn": 0.0}
+    seconds = facts.seconds if not was_there else {"collect": loaded - start, "learn": 0.0}
     seconds["pack"] = time.perf_counter() - loaded
     ready.stages.extend(stages_of(ready, given is None, seconds))
     return ready
@@ -129,15 +134,12 @@ def _make(config: DataConfig, given: CodeTokenizer | None, directory: Path) -> N
     funnel.tokens = sum(corpus.tokens for corpus in corpora)
     funnel.lengths = _histogram(np.concatenate([corpus.lengths for corpus in corpora]))
     funnel.seconds = time.perf_counter() - start
-    facts = {
-        "fingerprints": {
-            "train": fingerprint(collection.keys[train]),
-            "val": fingerprint(collection.keys[val]),
-        },
-        "funnel": asdict(funnel),
-        "seconds": {"collect": collected - start, "learn": time.perf_counter() - collected},
-    }
-    (directory / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    Facts(
+        {"train": fingerprint(collection.keys[train]), "val": fingerprint(collection.keys[val])},
+        funnel,
+        {"collect": collected - start, "learn": time.perf_counter() - collected},
+        config.repositories,
+    ).save(directory)
 
 
 def _learn(config: DataConfig, documents: Documents) -> CodeTokenizer:
@@ -147,8 +149,13 @@ def _learn(config: DataConfig, documents: Documents) -> CodeTokenizer:
 
 
 def fingerprint(keys: NDArray[np.uint8]) -> str:
-    """SHA-256 over the (N, 32) keys of documents, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(key.tobytes().hex() for key in keys)).encode()).hexdigest()
+    """SHA-256 over the (N, 32) keys of documents, a line of hexadecimal each, whatever their order."""
+    ordered = np.sort(np.ascontiguousarray(keys).view("V32").reshape(-1))
+    digest = hashlib.sha256()
+    for start in range(0, len(ordered), _AT_ONCE):
+        lines = ordered[start : start + _AT_ONCE].tobytes().hex("\n", 32)
+        digest.update(f"\n{lines}".encode() if start else lines.encode())
+    return digest.hexdigest()
 
 
 def _at_most(limit: int, documents: Documents) -> Iterator[str]:

@@ -15,14 +15,14 @@ import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sprig.data import cache
+from sprig.data import cache, facts
 from sprig.data.corpus import Corpus
 from sprig.data.store import Documents
 from sprig.data.tokenizer import CodeTokenizer
 
 _TEXT, _TOKENS = "documents.jsonl", "train.ids.npy"
 _FETCHED = (
-    *("facts.json", "tokenizer.json", "val.documents.jsonl", "val.documents.starts.npy"),
+    *(facts.FILE, "tokenizer.json", "val.documents.jsonl", "val.documents.starts.npy"),
     *("val.ids.npy", "val.starts.npy", "val.headers.npy", "train.starts.npy", "train.headers.npy"),
 )
 

@@ -6,6 +6,7 @@ surrogate.
 """
 
 import codecs
+import errno
 import os
 import re
 import stat
@@ -90,6 +91,15 @@ def _read_regular(path: Path, max_bytes: int) -> bytes:
 def shown(path: str) -> str:
     """A path of the user's as a message shows it: in quotes where something in it cannot be seen."""
     return path if path.isprintable() else repr(path)
+
+
+def why(error: OSError | RuntimeError | ValueError) -> str:
+    """Why the system did not take a path of the user's, in words that are the same on every version of Python."""
+    if isinstance(error, OSError):
+        return "a loop of links" if error.errno == errno.ELOOP else error.strerror or str(error)
+    if isinstance(error, RuntimeError):  # ~ of an unknown user; before Python 3.13, a loop too, which it names by path
+        return "a loop of links" if "loop" in str(error) else str(error)
+    return "it is not UTF-8" if isinstance(error, UnicodeError) else "a path has no NUL"
 
 
 def source_text(data: bytes, name: str) -> str:

@@ -19,7 +19,7 @@ from sprig.data.cleaning.licenses import of_statement
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.languages import EXTENSIONS, language_of
-from sprig.data.reading import Unfit, decode, descriptor_of, shown
+from sprig.data.reading import Unfit, decode, descriptor_of, shown, why
 
 _MAX_NAMES, _MAX_LETTERS = 1000, 80  # of what strangers call their columns, looked at for a nearest one
 
@@ -142,8 +142,7 @@ def files_at(path: str, endings: tuple[str, ...], skips: Skips) -> list[tuple[Pa
         links = skips.counts["link"]
         matching = list(_matching(Path(given).parts, skips)) if has_magic(given) else []
         if not matching and skips.counts["link"] == links:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ValueError(f"data.path={shown(path)}: there is nothing to read ({reason})") from None
+            raise ValueError(f"data.path={shown(path)}: there is nothing to read ({why(error)})") from None
         found = ((file, str(file)) for file in matching)
     else:
         if not stat.S_ISDIR(mode):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sprig.data.documents import Document, Skips
-from sprig.data.sources.folder import Config, documents, files_below, selection
+from sprig.data.sources.folder import Config, documents, files_below, selection, state
 
 GOOD = "def f(x):\n    return x\n"
 MIT = (
@@ -320,13 +320,21 @@ def test_the_root_may_be_hidden_or_vendored_a_link_or_one_file(tmp_path: Path, m
     assert paths(root, patterns=["*"]) == ["a.py", "b.txt"]
 
 
+def test_the_state_of_one_file_is_another_once_the_licence_beside_it_is(tmp_path: Path) -> None:
+    write(tmp_path, "a.py")
+    before = list(state(Config(path=str(tmp_path / "a.py"))))
+    write(tmp_path, "LICENSE", text=MIT)
+    assert read(tmp_path / "a.py")[0][0].license == "MIT"
+    assert list(state(Config(path=str(tmp_path / "a.py")))) != before
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
         ("", "data=folder needs the folder to read: data.path=~/code"),
         ("missing", "data.path=missing: there is no such folder"),
         ("file/below", r"data.path=file/below: it cannot be read \(Not a directory\)"),
-        ("loop", "data.path=loop: it cannot be read .*loop"),
+        ("loop", r"data.path=loop: it cannot be read \(a loop of links\)"),
         ("~nobody-of-that-name/x", "data.path=~nobody-of-that-name/x: it cannot be read"),
         ("pipe", "data.path=pipe: it is neither a folder nor a regular file"),
         ("empty", "data.path=empty: there is no file in it"),

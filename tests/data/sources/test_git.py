@@ -283,13 +283,13 @@ def empty_repository(at: Path) -> None:
     [
         ("missing", lambda path: None, "data.paths: {}: there is no such folder"),
         ("file", Path.touch, r"data.paths: '{}': it cannot be read \(Not a directory\)"),
-        ("loop", lambda path: path.symlink_to("loop"), "data.paths: '{}': it cannot be read .*loop"),
+        ("loop", lambda path: path.symlink_to("loop"), r"data.paths: '{}': it cannot be read \(a loop of links\)"),
         ("plain", Path.mkdir, "data.paths: {} is no git repository"),
         ("code/inside", Path.mkdir, "data.paths: {} is no git repository"),
         ("empty", empty_repository, "data.revision=HEAD: {} has no such commit"),
         ("hollow", lambda path: commit(path, {}), "data.paths: {} has no file at HEAD"),
         ("broken", lambda path: (path / ".git").mkdir(parents=True), "data.paths: {} is no git repository"),
-        ("x\0y", lambda path: None, "data.paths: .* it cannot be read .*null byte"),
+        ("x\0y", lambda path: None, r"data.paths: .* it cannot be read \(a path has no NUL\)"),
     ],
 )
 def test_a_path_with_nothing_to_read_is_an_error_of_one_line(

@@ -117,6 +117,7 @@ def test_a_record_reaches_nothing_outside_the_environment(tmp_path: Path) -> Non
     }
 
 
+@pytest.mark.filterwarnings("error")
 def test_packages_without_code_are_counted(tmp_path: Path) -> None:
     install(tmp_path, "ant", "ant.py")
     editable = install(tmp_path, "bee", "__editable___bee_finder.py")
@@ -184,12 +185,15 @@ def test_the_state_is_another_once_a_file_or_a_version_is(tmp_path: Path) -> Non
     config = Config(environment=str(tmp_path))
     before = list(state(config))
     assert before == list(state(config))
-    assert before[0] == "ant 1.0"
+    assert before[0] == "ant 1.0 MIT"
     os.utime(tmp_path / "a.py", (0, 0))
     after = list(state(config))
     assert after != before
     (info / "METADATA").write_text(METADATA.format(name="ant", version="1.1"))
-    assert list(state(config)) != after
+    newer = list(state(config))
+    assert newer != after
+    (info / "METADATA").write_text(METADATA.format(name="ant", version="1.1").replace("MIT", "ISC"))
+    assert list(state(config)) != newer
 
 
 def test_documents_are_read_one_at_a_time(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sprig.data.cleaning import licenses
 from sprig.data.cleaning.contamination import Benchmarks
-from sprig.data.cleaning.filters import all_filters
+from sprig.data.cleaning.filters import chosen
 from sprig.data.cleaning.functions import functions
 from sprig.data.cleaning.secrets import redact
 from sprig.data.config import DataConfig
@@ -37,8 +37,7 @@ class Cleaner:
     def __init__(self, config: DataConfig) -> None:
         """ValueError for settings that name what there is not."""
         self.config = config
-        known = all_filters()
-        self._filters = [(known[name], value) for name, value in config.filters.items() if value is not None]
+        self._filters = chosen(config.filters)
         self._benchmarks = Benchmarks.load(config.decontaminate) if config.decontaminate else None
 
     @property

@@ -71,24 +71,27 @@ def allowed(expression: str, wanted: str | Sequence[str]) -> bool:
 
     Of OR one side must be wanted, of AND both; an exception (WITH) only adds to what its licence permits. "GPL-2.0"
     stands for its -only and -or-later too. A licence that is not known, or is no expression, is allowed by "any".
-    Raises ValueError for a list with a name that is no SPDX id.
+    Raises ValueError for a list with a name that is no SPDX id, and for what is no list.
     """
     if wanted == "any":
         return True
-    names = (
-        _permissive() if wanted == "permissive" else _wanted((wanted,) if isinstance(wanted, str) else tuple(wanted))
-    )
+    listed = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(listed, list | tuple) or not all(isinstance(name, str) for name in listed):
+        raise ValueError(
+            f'data.licenses: {wanted!r:.80} must be "any", "permissive" or a list of SPDX ids such as "MIT"'
+        )
+    names = _permissive() if wanted == "permissive" else _wanted(tuple(listed))
     return satisfied(expression, names) or False
 
 
 @lru_cache(maxsize=64)
 def _wanted(names: tuple[str, ...]) -> frozenset[str]:
     if not names:
-        raise ValueError('licenses: the list names no licence; "any" takes all code')
+        raise ValueError('data.licenses: the list names no licence; "any" takes all code')
     for name in names:
         if not known(name) and not name.startswith("LicenseRef-"):
             raise ValueError(
-                f'licenses: {name!r} is no SPDX id known here; say "any", "permissive" or ids such as "MIT"'
+                f'data.licenses: {name!r} is no SPDX id known here; say "any", "permissive" or ids such as "MIT"'
             )
     return frozenset(family(name) for name in names)
 

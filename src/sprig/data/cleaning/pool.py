@@ -8,6 +8,7 @@ behind.
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter, deque
@@ -17,18 +18,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from queue import SimpleQueue
 from threading import Event, Lock, Timer
-from typing import Any
+from typing import Any, NamedTuple
 
 from sprig.data.cleaning import worker as worker_program
 from sprig.data.cleaning.cleaner import Cleaner
 from sprig.data.config import DataConfig
-from sprig.data.documents import Document, Skips
+from sprig.data.documents import Document, Skips, printable
 from sprig.data.worker_processes import ended_by
 
 SECONDS = 10.0
 """By the clock, for one file: a dense megabyte of Python takes 3 to parse."""
 START_SECONDS = 120.0
 """For a worker to start: it reads a few modules, on a machine that may be busy."""
+_PATIENCE = 10  # files in a row on which cleaning fails, after which it is no file's fault
 _AHEAD = 8  # files that are asked for, for each worker, before the first of them is needed
 MEMORY = 1 << 30
 """Bytes of address space that one worker may take beyond those it starts with."""
@@ -73,24 +75,38 @@ def cleaned(
     for worker in everyone:
         idle.put(worker)
 
-    def ask(file: Document) -> list[Any] | str:
+    def ask(file: Document) -> list[Any] | str | _Fault:
         worker = idle.get()
         try:
             return worker.ask(file)
         finally:
             idle.put(worker)
 
-    asked: deque[tuple[Document, Future[list[Any] | str]]] = deque()
+    asked: deque[tuple[Document, Future[list[Any] | str | _Fault]]] = deque()
+    faults = 0  # in a row
+
+    def answered() -> Iterator[Candidate]:
+        nonlocal faults
+        file, future = asked.popleft()
+        reply = future.result()
+        if not isinstance(reply, _Fault):
+            faults = 0
+            yield from _candidates(file, reply, skips, redacted)
+            return
+        faults += 1
+        if faults == _PATIENCE:
+            last = printable(file.path)
+            raise RuntimeError(f"Cleaning failed on {faults} files in a row, the last of them {last}: {reply.what}")
+        skips.add("cleaning failed", file.path)
+
     threads = ThreadPoolExecutor(count)  # each waits for one worker
     try:
         for file in files:
             if len(asked) == _AHEAD * count:
-                first, reply = asked.popleft()
-                yield from _candidates(first, reply.result(), skips, redacted)
+                yield from answered()
             asked.append((file, threads.submit(ask, file)))
         while asked:
-            first, reply = asked.popleft()
-            yield from _candidates(first, reply.result(), skips, redacted)
+            yield from answered()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
         for worker in everyone:
@@ -108,6 +124,12 @@ def _candidates(file: Document, reply: list[Any] | str, skips: Skips, redacted: 
         yield Candidate(Document(*values), key, base64.b64decode(signature), file.group)
 
 
+class _Fault(NamedTuple):
+    """What went wrong with a file in the program and not in the file."""
+
+    what: str
+
+
 class _Worker:
     """A cleaning process with one file at a time: started when needed, and anew after a file that ended it."""
 
@@ -119,24 +141,27 @@ class _Worker:
         self._lock = Lock()
         self._stopped = False
 
-    def ask(self, file: Document) -> list[Any] | str:
+    def ask(self, file: Document) -> list[Any] | str | _Fault:
         """Hand over a file, and wait for what becomes of it or for the reason why nothing does."""
-        process = self._running()
-        with _limited(process, self._seconds) as late:
-            line = _exchange(process, json.dumps(astuple(file)).encode() + b"\n")
-        if late.is_set():
-            process.wait()
-            return f"takes over {self._seconds:g} s to clean"
-        if line.endswith(b"\n"):
-            reply: list[Any] | str = json.loads(line)
-            return reply
-        status = process.wait()
-        # A negative status is a signal: the parser overflowed the stack, or the system had no memory left.
-        exhausted = status == worker_program.EXHAUSTED or status < 0
-        return "too large or too deeply nested to parse" if exhausted else "cleaning failed"
+        for _ in range(2):
+            process = self._running()
+            with _limited(process, self._seconds) as late:
+                line = _exchange(process, json.dumps(astuple(file)).encode() + b"\n")
+            if line.endswith(b"\n"):  # though it may be late: it was done, and this process slept
+                reply: list[Any] | str | dict[str, str] = json.loads(line)
+                return _Fault(printable(reply["fault"])) if isinstance(reply, dict) else reply
+            status = process.wait()
+            if late.is_set():
+                return f"takes over {self._seconds:g} s to clean"
+            if status != -signal.SIGKILL:
+                # Another signal: the parser overflowed the stack.
+                exhausted = status == worker_program.EXHAUSTED or status < 0
+                return "too large or too deeply nested to parse" if exhausted else _Fault(f"status {status}")
+        # Once may have been for the memory that others took, or for an answer that came as its time was up.
+        return "ended by the system as it was cleaned, twice"
 
     def stop(self) -> None:
-        """End the process, whatever it is doing, for good; whoever waits for its answer gets one. From any thread."""
+        """End the process, whatever it is doing, for good; nobody waits for its answer any longer. From any thread."""
         with self._lock:
             self._stopped = True
             if self._process is not None:
@@ -154,10 +179,11 @@ class _Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603  our own interpreter and script
-            [sys.executable, "-B", worker_program.__file__],
+            # A warning made an error would be one of a file's: whoever runs this may have asked for that.
+            [sys.executable, "-B", "-W", "ignore", worker_program.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # where the parser warns of what it reads
+            stderr=subprocess.DEVNULL,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},  # threads take address space
             start_new_session=True,  # Ctrl-C is for the run, which then stops its workers
         )

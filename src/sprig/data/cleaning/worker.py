@@ -5,8 +5,8 @@ overflow its stack: this one has a limit on its memory and can be killed. Nothin
 
 Standard input begins with a line of settings; the worker answers with an empty line, or with a string, the reason why
 it cannot work. Then each line is a file, the fields of its Document; the reply is a list of what it came to (documents,
-keys, signatures, redactions), or a string: the reason why nothing. Where memory or stack ran out, there is no reply:
-the process ends with the status EXHAUSTED.
+keys, signatures, redactions), or a string: the reason why nothing; or, for a fault of this program, an object that
+says which. Where memory or stack ran out, there is no reply: the process ends with the status EXHAUSTED.
 """
 
 import base64
@@ -62,7 +62,14 @@ def main() -> None:
     _write(None)
     try:
         for request in sys.stdin.buffer:
-            _write(answer(cleaner, Document(*json.loads(request))))
+            file = Document(*json.loads(request))
+            try:
+                reply: Any = answer(cleaner, file)
+            except (MemoryError, RecursionError, SystemError):
+                raise
+            except Exception as error:  # of ours, or of a filter's
+                reply = {"fault": f"{type(error).__name__}: {error}"}
+            _write(reply)
     except (MemoryError, RecursionError, SystemError):  # the last: CPython gh-106905
         os._exit(EXHAUSTED)
 

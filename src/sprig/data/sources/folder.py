@@ -9,6 +9,7 @@ import posixpath
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase, translate
 from pathlib import Path
@@ -18,7 +19,7 @@ from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.gitignore import Ignored
 from sprig.data.languages import chosen, language_of
-from sprig.data.reading import Unfit, read_source, shown
+from sprig.data.reading import Unfit, read_source, shown, why
 
 # After GitHub Linguist's vendor.yml and generated.rb, but for names that a project may well give its own code (cache,
 # deps, env, tools).
@@ -85,11 +86,16 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 
 
 def state(config: Config) -> Iterator[str]:
-    """The files below config.path with their sizes and times."""
+    """The files below config.path, and what says of them whether they are read and under which licence."""
     root = _existing(config.path)
     if root.is_file():
-        return state_below(root.parent, (root.name,))
-    return state_below(root, [path for path, _ in _walk(root, tuple(_FOLDERS), config.gitignore, Skips())])
+        beside: list[str] = []
+        with suppress(OSError):  # a folder that may be entered but not listed: its licence is unknown as well
+            beside = sorted(path.name for path in root.parent.iterdir() if is_license_file(path.name))
+        return state_below(root.parent, (root.name, *beside))
+    found = list(_walk(root, tuple(_FOLDERS), config.gitignore, Skips()))
+    rules = {file for _, ignored in found for file in ignored.files}  # some stand in .git, which is not walked
+    return state_below(root, [*(path for path, _ in found), *sorted(rules)])
 
 
 def state_below(root: Path, paths: Iterable[str]) -> Iterator[str]:
@@ -206,8 +212,7 @@ def _existing(path: str) -> Path:
     except FileNotFoundError:
         raise ValueError(f"data.path={path}: there is no such folder") from None
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, ~ of an unknown user, a NUL
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"data.path={shown(path)}: it cannot be read ({reason})") from None
+        raise ValueError(f"data.path={shown(path)}: it cannot be read ({why(error)})") from None
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         raise ValueError(f"data.path={path}: it is neither a folder nor a regular file")
     return root

@@ -18,7 +18,7 @@ from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips, printable
 from sprig.data.git_objects import Objects, run
 from sprig.data.languages import language_of
-from sprig.data.reading import Unfit, source_text
+from sprig.data.reading import Unfit, source_text, why
 from sprig.data.sources.folder import VENDORED, left_out_by_name, selection
 
 _SECONDS = 60  # for finding a revision: a configuration may include a pipe
@@ -174,8 +174,7 @@ def _open(path: str, revision: str) -> _Repository:
     except FileNotFoundError:
         raise ValueError(f"data.paths: {path}: there is no such folder") from None
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, ~ of an unknown user, a NUL
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"data.paths: {path!r}: it cannot be read ({reason})") from None
+        raise ValueError(f"data.paths: {path!r}: it cannot be read ({why(error)})") from None
     if not revision or revision.startswith("-") or not revision.isprintable():
         raise ValueError(f"data.revision={revision!r} is no name of a commit")
     answer = run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", seconds=_SECONDS)

@@ -17,7 +17,7 @@ from typing import Any
 
 from sprig.data import rows_of_tables
 from sprig.data.documents import Document, Skips
-from sprig.data.reading import Unfit, shown
+from sprig.data.reading import Unfit, shown, why
 from sprig.data.rows_of_tables import TableConfig
 from sprig.data.sources import parquet
 
@@ -124,8 +124,7 @@ def _folder(config: Config) -> Path | None:
         folder = Path(config.name).expanduser().resolve()
         return folder if folder.is_dir() else None
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, ~ of an unknown user, a NUL
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"data.name={shown(config.name)}: it cannot be read ({reason})") from None
+        raise ValueError(f"data.name={shown(config.name)}: it cannot be read ({why(error)})") from None
 
 
 def _regular_files(folder: Path, skips: Skips) -> Iterator[Path]:

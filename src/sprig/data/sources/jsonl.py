@@ -11,7 +11,8 @@ what is missing.
 import codecs
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -82,25 +83,26 @@ def state(config: Config) -> Iterator[str]:
 def _documents(config: Config, files: list[tuple[Path, str]], skips: Skips) -> Iterator[Document]:
     lines, broken, first = 0, 0, ""
     unseen, keys = set(rows_of_tables.columns(config)), set[str]()
-    for place, line in _numbered_lines(files, config, skips):
-        lines += 1
-        try:
-            row = _row(line, config)
-            keys = keys or set(islice(row, _KEYS))
-            unseen -= row.keys()
-            document = rows_of_tables.document(row, place, config)
-        except Unfit as reason:
-            if str(reason) in ("empty file", rows_of_tables.too_long(config)):
-                skips.add(str(reason), place)
-                continue
-            skips.add(f"broken line: {reason}", place)
-            broken, first = broken + 1, first or f"{place} ({reason})"
-            if lines >= _PATIENCE:
-                _check(lines, broken, first, config)
-        else:
-            if lines == _PATIENCE:
-                _check(lines, broken, first, config)
-            yield document
+    with closing(_numbered_lines(files, config, skips)) as numbered:  # not when it is collected: a file is open
+        for place, line in numbered:
+            lines += 1
+            try:
+                row = _row(line, config)
+                keys = keys or set(islice(row, _KEYS))
+                unseen -= row.keys()
+                document = rows_of_tables.document(row, place, config)
+            except Unfit as reason:
+                if str(reason) in ("empty file", rows_of_tables.too_long(config)):
+                    skips.add(str(reason), place)
+                    continue
+                skips.add(f"broken line: {reason}", place)
+                broken, first = broken + 1, first or f"{place} ({reason})"
+                if lines >= _PATIENCE:
+                    _check(lines, broken, first, config)
+            else:
+                if lines == _PATIENCE:
+                    _check(lines, broken, first, config)
+                yield document
     _check(lines, broken, first, config)
     if keys and unseen:
         name = next(name for name in rows_of_tables.columns(config) if name in unseen)
@@ -133,12 +135,15 @@ def _row(line: bytes | None, config: Config) -> dict[str, str | None]:
     return {name: field if isinstance(field, str) else None for name, field in value.items()}
 
 
-def _numbered_lines(files: list[tuple[Path, str]], config: Config, skips: Skips) -> Iterator[tuple[str, bytes | None]]:
+def _numbered_lines(
+    files: list[tuple[Path, str]], config: Config, skips: Skips
+) -> Generator[tuple[str, bytes | None], None, None]:
     """Yield ("a.jsonl:12", line) for all lines that are not blank."""
     for file, name in files:
-        for number, line in enumerate(_lines(_content(file, name, config, skips), config.max_line_bytes), 1):
-            if line is None or line.strip():
-                yield f"{name}:{number}", line
+        with closing(_content(file, name, config, skips)) as content:
+            for number, line in enumerate(_lines(content, config.max_line_bytes), 1):
+                if line is None or line.strip():
+                    yield f"{name}:{number}", line
 
 
 def _lines(content: Iterator[bytes], longest: int) -> Iterator[bytes | None]:
@@ -158,7 +163,7 @@ def _lines(content: Iterator[bytes], longest: int) -> Iterator[bytes | None]:
         yield None if over else bytes(held)
 
 
-def _content(file: Path, name: str, config: Config, skips: Skips) -> Iterator[bytes]:
+def _content(file: Path, name: str, config: Config, skips: Skips) -> Generator[bytes, None, None]:
     """The unpacked bytes of a file, in pieces, without a byte order mark."""
     try:
         stream = rows_of_tables.open_regular(file)

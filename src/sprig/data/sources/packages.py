@@ -23,12 +23,12 @@ from typing import cast
 from sprig.data.cleaning.licenses import of_metadata
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
-from sprig.data.reading import Unfit, read_bytes, read_source, shown
+from sprig.data.reading import Unfit, read_bytes, read_source, shown, why
 
 _BELOW_A_ROOT = ("lib/python*/site-packages", "lib64/python*/site-packages", "lib/python*/dist-packages")
 _BELOW_A_ROOT_OF_WINDOWS = ("Lib/site-packages",)
 # Of each file that the installer has left: larger ones are no records. The largest packages there are have some 50,000
-# files; each line takes a hundred times its memory once it is read.
+# files.
 _MAX_BYTES, _MAX_LINES = 20_000_000, 200_000
 
 
@@ -61,7 +61,7 @@ def state(config: Config) -> Iterator[str]:
     """The packages with their versions, and their files with sizes and times."""
     skips = Skips()
     for name, distribution in _chosen(config, skips):
-        yield f"{name} {distribution.version}"
+        yield f"{name} {_version(distribution)} {of_metadata(_metadata(distribution))}"
         for path, file in _files(name, distribution, skips):
             try:
                 status = file.lstat()
@@ -70,9 +70,9 @@ def state(config: Config) -> Iterator[str]:
             yield f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
-def _documents(chosen: list[tuple[str, Distribution]], max_file_bytes: int, skips: Skips) -> Iterator[Document]:
+def _documents(chosen: list[tuple[str, "_Installed"]], max_file_bytes: int, skips: Skips) -> Iterator[Document]:
     for name, distribution in chosen:
-        license = of_metadata(cast(Message, distribution.metadata))
+        license = of_metadata(_metadata(distribution))
         for path, file in _files(name, distribution, skips):
             try:
                 text = read_source(file, max_file_bytes)
@@ -82,11 +82,11 @@ def _documents(chosen: list[tuple[str, Distribution]], max_file_bytes: int, skip
             yield Document(text, path, group=name, language="python", license=license)
 
 
-def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, Distribution]]:
+def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, "_Installed"]]:
     """The distributions that config names, with their normalised names, in the order of these."""
     folders = _site_packages(config.environment)
-    readable, named = list[_Installed](), dict[str, Distribution]()
-    for folder in sorted(Path(_location(found)) for found in distributions(path=folders)):
+    readable, named = list[_Installed](), dict[str, _Installed]()
+    for folder in sorted(Path(str(getattr(found, "_path", ""))) for found in distributions(path=folders)):
         try:
             _identity(installed := _Installed(folder))
         except Unfit:
@@ -96,7 +96,7 @@ def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, Distribution]]:
     for distribution in sorted(readable, key=_identity):
         name = _normalised(_name(distribution))
         if not name:
-            skips.add("package without a name", _location(distribution))
+            skips.add("package without a name", str(distribution.folder))
         elif name in named:
             skips.add("package installed twice", name)
         else:
@@ -124,8 +124,7 @@ def _site_packages(environment: str) -> list[str]:
     except FileNotFoundError:
         raise ValueError(f"{where}: there is no such folder") from None
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, ~ of an unknown user, a NUL
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"{where}: it cannot be read ({reason})") from None
+        raise ValueError(f"{where}: it cannot be read ({why(error)})") from None
     if not below:
         raise ValueError(f"{where}: it is no environment, no package is installed in it")
     return sorted({str(folder.resolve()) for folder in below})
@@ -135,7 +134,8 @@ class _Installed(Distribution):
     """A package whose records are read as strangers' files are: regular ones of UTF-8 and of some size, or Unfit."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = self._path = folder
+        self.folder = folder
+        """That of the installer's records."""
         self._texts: dict[str, str | None] = {}
 
     def read_text(self, filename: str) -> str | None:
@@ -149,6 +149,16 @@ class _Installed(Distribution):
     def locate_file(self, path: str | os.PathLike[str]) -> Path:
         """Where a file of the record is."""
         return self.folder.parent / path
+
+    def record(self) -> list[str] | None:
+        """Paths of the files that were installed, None where none were recorded; Unfit, csv.Error, ValueError.
+
+        Distribution.files leaves out those that are gone from Python 3.12 on, uncounted.
+        """
+        if record := self.read_text("RECORD"):
+            return [_path(row) for row in csv.reader(record.splitlines()) if row]
+        sources = self.read_text("SOURCES.txt")
+        return sources.splitlines() if sources else None
 
     def _read(self, path: Path) -> str | None:
         try:
@@ -167,6 +177,14 @@ class _Installed(Distribution):
             raise Unfit("not UTF-8") from None
 
 
+def _path(row: list[str]) -> str:
+    """The path of a row of a record: path, digest, size. ValueError where it is something else."""
+    path, *others = row
+    if len(others) > 2 or not all(map(str.isdecimal, filter(None, others[1:]))):
+        raise ValueError("no row of a record")
+    return path
+
+
 def _known(names: Iterable[str], installed: Iterable[str], key: str, alike: float) -> set[str]:
     """The names as they are normalised; ValueError for one that is not installed where one as much alike is."""
     for name in names:
@@ -181,36 +199,40 @@ def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _name(distribution: Distribution) -> str:
-    return distribution.metadata["Name"] or ""  # of a package that was removed by half, there is none
+def _metadata(distribution: _Installed) -> Message:
+    """Its fields; get() is None for one that is not there, where [] warns that it will raise KeyError."""
+    return cast(Message, distribution.metadata)
 
 
-def _identity(distribution: Distribution) -> tuple[str, str, str]:
+def _name(distribution: _Installed) -> str:
+    return str(_metadata(distribution).get("Name", ""))  # of a package that was removed by half, there is none
+
+
+def _version(distribution: _Installed) -> str:
+    return str(_metadata(distribution).get("Version", ""))
+
+
+def _identity(distribution: _Installed) -> tuple[str, str, str]:
     """What orders distributions, those of one name included, whatever the order on disk."""
-    return _normalised(_name(distribution)), distribution.metadata["Version"] or "", _location(distribution)
+    return _normalised(_name(distribution)), _version(distribution), str(distribution.folder)
 
 
-def _location(distribution: Distribution) -> str:
-    """The folder with the installer's records."""
-    return str(getattr(distribution, "_path", ""))
-
-
-def _files(name: str, distribution: Distribution, skips: Skips) -> Iterator[tuple[str, Path]]:
+def _files(name: str, distribution: _Installed, skips: Skips) -> Iterator[tuple[str, Path]]:
     """Yield ("click/click/core.py", where it is) for the package's files in the order of their paths.
 
     A record is a text that anybody may have written: what it names outside the environment is left out.
     """
     try:
-        editable, record = _is_editable(distribution), distribution.files
-    except (Unfit, csv.Error, ValueError, TypeError, OSError, RuntimeError):
+        editable, record = _is_editable(distribution), distribution.record()
+    except (Unfit, csv.Error, ValueError, TypeError, RuntimeError):
         skips.add("package with a damaged record", name)
         return
-    paths = sorted({posixpath.normpath(path) for path in record or () if path.suffix == ".py"})
+    paths = sorted({path for path in map(posixpath.normpath, record or ()) if posixpath.splitext(path)[1] == ".py"})
     if editable or not paths:
         without = "package without " + ("a record of its files" if record is None else "Python files")
         skips.add("package in editable mode" if editable else without, name)
         return
-    root = Path(str(distribution.locate_file("")))
+    root = distribution.locate_file("")
     for path in paths:
         shown = f"{name}/{path}"
         try:
@@ -238,7 +260,7 @@ def _stands_below(folder: str, root: Path) -> bool:
     return (root / folder).resolve().is_relative_to(root.resolve())
 
 
-def _is_editable(distribution: Distribution) -> bool:
+def _is_editable(distribution: _Installed) -> bool:
     """Whether only a pointer to the package is installed (PEP 610)."""
     origin = json.loads(distribution.read_text("direct_url.json") or "{}")
     folder = origin.get("dir_info") or {} if isinstance(origin, dict) else None
