@@ -5,12 +5,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.strategies import ModelParallelStrategy
 
 from sprig.data.datamodule import RowsDataModule
 from sprig.training.config import OptimConfig
@@ -44,12 +45,13 @@ def two(*arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
             process.communicate()
 
 
-def fit(folder: Path, processes: Processes, **settings: Any) -> dict[str, Any]:
-    """Train ten batches of four rows, of which `bad` ones, (rank, number) from 0, give no finite loss; what came of it.
+def fit(
+    folder: Path, processes: Processes, *, bad: Sequence[list[int]] = (), ema: float | None = None, **settings: Any
+) -> dict[str, Any]:
+    """Train ten batches of four rows, of which bad ones, [rank, number] from 0, give no finite loss; what came of it.
 
-    The other settings are `ema` and those of the Trainer.
+    The other settings are the Trainer's. Where weights are sharded, rank 0's are all of them.
     """
-    bad, ema = settings.pop("bad", []), settings.pop("ema", None)
     trained = LanguageModelling(
         module().transformer, OptimConfig(name="adamw", lr=0.003, ema=ema), ["loss"], TOKENIZER.token_bytes,
         processes=processes,
@@ -62,10 +64,10 @@ def fit(folder: Path, processes: Processes, **settings: Any) -> dict[str, Any]:
     trained.transformer.model.norm.register_forward_hook(spoil)
     rows = rows_of(40)
     data = RowsDataModule(rows, rows, 4, seed=0, trim=True, rank=processes.rank, processes=processes.count)
-    fitting = trainer(folder, max_epochs=1, devices=processes.count, precision="64-true", **settings)
+    fitting = trainer(folder, max_epochs=1, devices=processes.count, **{"precision": "64-true"} | settings)
     fitting.fit(trained, data)
     return {
-        "weights": trained.transformer.state_dict(),
+        "weights": (trained.whole_transformer() if ema is None else trained.transformer).state_dict(),
         "averaged": trained.averaged and trained.averaged.state_dict(),
         "steps": fitting.global_step,
         "skipped": trained.skipped_steps,
@@ -83,7 +85,11 @@ def fit_in_two(folder: Path, **settings: Any) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
-    strategy = trainer(folder, devices=2, strategy="ddp").strategy
-    outcome = fit(folder, Processes(rank, 2, strategy), strategy="ddp", **json.loads(sys.argv[2]))
+    folder, rank, settings = Path(sys.argv[1]), int(os.environ["RANK"]), json.loads(sys.argv[2])
+    if settings.pop("sharded", False):
+        strategies = [ModelParallelStrategy(2, 1, save_distributed_checkpoint=False) for _ in range(2)]
+    else:
+        strategies = ["ddp", "ddp"]
+    met = trainer(folder, devices=2, strategy=strategies[0]).strategy
+    outcome = fit(folder, Processes(rank, 2, met), strategy=strategies[1], **settings)
     torch.save(outcome, folder / f"{rank}.pt")

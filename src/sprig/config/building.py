@@ -141,7 +141,8 @@ def build_loggers(
     """
     loggers: list[Logger] = [MetricsFile(directory / "metrics.csv", last_step)]
     if config.name == "tensorboard":
-        loggers.append(TensorBoardLogger(directory, name="", version=""))
+        # It does not show the steps from there on that an earlier part has logged.
+        loggers.append(TensorBoardLogger(directory, name="", version="", purge_step=last_step))
     if config.name == "wandb":
         loggers.append(_wandb(config, directory, name, plain))
     return loggers

@@ -48,8 +48,8 @@ def test_what_one_does_after_the_other_may_take_longer_than_an_answer():
         assert [process.returncode for process in processes] == [0, 0], ends
 
 
-def close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.allclose(other[name], weights, rtol=0, atol=1e-7) for name, weights in one.items())
+def close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], distance: float = 1e-7) -> bool:
+    return all(torch.allclose(other[name], weights, rtol=0, atol=distance) for name, weights in one.items())
 
 
 @pytest.mark.parametrize("batches", [1, 4])
@@ -70,3 +70,11 @@ def test_a_gradient_that_is_not_finite_in_one_process_is_left_out_in_both(batche
     for outcome in fit_in_two(tmp_path, bad=[[1, 5]], accumulate_grad_batches=batches):
         assert outcome["skipped"] == alone["skipped"] == 1
         assert close(outcome["weights"], alone["weights"])
+
+
+def test_a_gradient_that_is_not_finite_in_one_process_is_left_out_in_both_where_weights_are_sharded(tmp_path):
+    """There each has a part of the gradient; and there is no double precision."""
+    alone = fit(tmp_path, Processes(), bad=[[0, 5]], precision="32-true")
+    first, second = fit_in_two(tmp_path, bad=[[1, 5]], precision="32-true", sharded=True)
+    assert first["skipped"] == second["skipped"] == alone["skipped"] == 1
+    assert close(first["weights"], alone["weights"], 1e-5)
