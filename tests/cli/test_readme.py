@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from cli.command import ROOT, SHORT, sprig
@@ -33,9 +34,12 @@ def place(tmp_path_factory) -> Path:
     for command in (["init", "-q"], ["add", "."], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):
         subprocess.run(["git", "-C", str(project), *command], check=True)
     write_model(place / "home" / "Qwen2.5-Coder-0.5B", "qwen2", max_position_embeddings=256)
+    contents = [path.read_text() for path in sorted((ROOT / "src" / "sprig").rglob("*.py"))]
     with gzip.open(place / "home" / "rows.jsonl.gz", "wt") as rows:
-        for path in sorted((ROOT / "src" / "sprig").rglob("*.py")):
-            rows.write(json.dumps({"content": path.read_text()}) + "\n")
+        rows.writelines(json.dumps({"content": content}) + "\n" for content in contents)
+    (place / "home" / "dataset").mkdir()
+    for table in ("rows.parquet", "dataset/train.parquet"):
+        pyarrow.parquet.write_table(pyarrow.table({"content": contents}), place / "home" / table)
     return place
 
 

@@ -7,7 +7,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 
-FREE_TEXT = ("prompt", "ckpt", "resume", "data.path", "model.init_from", "output_dir", "cache_dir")
+FREE_TEXT = ("prompt", "ckpt", "resume", "data.path", "data.name", "model.init_from", "output_dir", "cache_dir")
 """Settings whose value is taken as it stands, whatever commas, brackets and equal signs it has."""
 
 # Hydra would take an option named true for a truth value, which a group cannot be; verbs that train nothing have
