@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
 
@@ -13,11 +11,10 @@ SHAPE = ModelConfig(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("library", "model"), [("transformers", "qwen3"), ("litgpt", "gpt")])
-def test_all_contenders_have_as_many_parameters_as_sprig(library, model, monkeypatch):
-    pytest.importorskip(library)
+def test_the_trainers_model_has_as_many_parameters_as_sprigs(monkeypatch):
+    """LitGPT's is counted where it is raced: pip cannot install it beside today's transformers."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
     import peers
 
-    there = getattr(peers, model)(SHAPE)
+    there = peers.qwen3(SHAPE)
     assert sum(weights.numel() for weights in there.parameters()) == Transformer(SHAPE).num_parameters

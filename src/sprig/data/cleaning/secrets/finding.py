@@ -6,6 +6,7 @@ Where it stands: below `tokens`, `credentials`, `assignments` and `personal`, wh
 
 import math
 import re
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from functools import cached_property
@@ -63,12 +64,17 @@ class Source:
         """Whether it is Python outside of comments and strings that stands at a position."""
         if not self._python:
             return False
-        before = bisect_right(self._literals, at, key=lambda span: span[0])
-        return not before or at >= self._literals[before - 1][1]
+        starts, ends = self._literals
+        before = bisect_right(starts, at)
+        return not before or at >= ends[before - 1]
 
     @cached_property
-    def _literals(self) -> list[tuple[int, int]]:
-        return [match.span() for match in LITERAL.finditer(self.text)]
+    def _literals(self) -> "tuple[array[int], array[int]]":
+        starts, ends = array("q"), array("q")
+        for match in LITERAL.finditer(self.text):
+            starts.append(match.start())
+            ends.append(match.end())
+        return starts, ends
 
 
 def at_edge(raw: bytes, start: int) -> bool:
