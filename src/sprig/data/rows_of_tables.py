@@ -38,7 +38,7 @@ class TableConfig(DataConfig):
     """An SPDX expression, or the usual name or the text of a licence; where it is none of these, none is known."""
     language_column: str | None = None
     """The language's name; null goes by the ending of the path."""
-    max_text_bytes: int = 1_000_000
+    max_text_bytes: int = 10_000_000
     """Rows with a longer text in one of these columns are skipped."""
 
 
