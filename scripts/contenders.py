@@ -1,6 +1,7 @@
 """Sprig and its race: what scripts/bench_train.py compares with scripts/peers.py.
 
-`sprig` and `sprig-compiled` train as the main job does, `sprig-auto` compiles where that pays; `bare` and
+`sprig` and `sprig-compiled` train by the main job's module in Lightning's Trainer, with none of its other callbacks,
+`sprig-auto` compiles where that pays; `bare` and
 `bare-compiled` train in a loop with nothing else over the same model, loss and optimiser. Each contender trains one
 model of a shape until the race is over.
 """
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +52,29 @@ class Race:
     seconds: float | None
     seed: int = 0
     ends: list[float] = field(default_factory=list)
+    events: list[torch.cuda.Event] = field(default_factory=list)
+    """The same on a GPU, which a loop that reads nothing back runs ahead of."""
+
+    def start(self) -> None:
+        """Begin to count."""
+        self.ends, self.events = [], []
+        self.mark()
+
+    def mark(self) -> None:
+        """A step has ended."""
+        self.ends.append(time.perf_counter())
+        if DEVICE == "cuda":
+            self.events.append(torch.cuda.Event(enable_timing=True))
+            self.events[-1].record()
 
     def batches(self) -> Iterator[Batch]:
         """Epoch after epoch until the end."""
         loader = BatchLoader(self.data.train, self.batch_size, seed=self.seed, trim=False)
-        self.ends = [time.perf_counter()]
+        self.start()
         while True:
             for batch in loader:
                 yield batch.to(torch.device(DEVICE))
-                self.ends.append(time.perf_counter())
+                self.mark()
                 if self.over:
                     return
 
@@ -77,7 +93,10 @@ class Race:
     @property
     def pace(self) -> float:
         """Tokens a second, by the median step."""
-        steps = [after - before for before, after in zip(self.ends[WARM:], self.ends[WARM + 1 :], strict=False)]
+        steps = [after - before for before, after in pairwise(self.ends[WARM:])]
+        if self.events:
+            torch.cuda.synchronize()
+            steps = [before.elapsed_time(after) / 1000 for before, after in pairwise(self.events[WARM:])]
         return self.batch_size * self.shape.max_position_embeddings / statistics.median(steps)
 
 
@@ -89,11 +108,11 @@ class Clock(L.Callback):
 
     def on_train_start(self, *_: Any) -> None:
         """Start."""
-        self.race.ends = [time.perf_counter()]
+        self.race.start()
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Mark."""
-        self.race.ends.append(time.perf_counter())
+        self.race.mark()
 
 
 def sprig(race: Race, compiled: bool | None = False) -> Model:

@@ -8,7 +8,6 @@ its model in a plain float32 loop. All have as many parameters. They need
 
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,10 +47,10 @@ def trainer(race: Race, best: bool = False) -> Model:
 
     class Marks(transformers.TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *_: Any, **__: Any) -> None:
-            race.ends = [time.perf_counter()]
+            race.start()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            race.ends.append(time.perf_counter())
+            race.mark()
             control.should_training_stop = race.over
 
     transformers.set_seed(race.seed)
