@@ -5,8 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from config.conftest import SMALL, composed
+from sprig.config import schema
 from sprig.config.entry import CONF
 from sprig.config.training import train
 from sprig.data.preparation import prepare
@@ -57,7 +60,8 @@ def held_out(place: Path) -> Path:
     """A folder of code to be measured on."""
     folder = place / "held_out"
     folder.mkdir()
-    (folder / "code.py").write_text("def double(number):\n    return number * 2\n")
+    code = "def double_of_a_number(number):\n    return number * 2 if number else number + number\n"
+    (folder / "code.py").write_text(code)
     return folder
 
 
@@ -177,3 +181,16 @@ def test_the_trace_counts_the_tokens_that_were_trained_on(settings, tmp_path):
     [training] = [stage for stage in trace["stages"] if stage["name"] == "Model training"]
     [cut] = [stage for stage in trace["stages"] if stage["name"] == "Preprocessing"]
     assert 0 < trace["epochs"][0]["tokens"] == training["counts"]["tokens"] < cut["counts"]["tokens"]
+
+
+def test_ones_own_defaults_hold_for_training_and_an_experiment_goes_before_them(tmp_path):
+    shutil.copytree(CONF, tmp_path / "conf")
+    (tmp_path / "conf" / "local").mkdir(exist_ok=True)
+    own = "defaults:\n  - override /logger: csv\noptim:\n  lr: 0.5\n  warmdown: 0.123\n"
+    (tmp_path / "conf" / "local" / "default.yaml").write_text(own)
+    schema.register()
+    with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
+        alone = OmegaConf.to_object(compose("train", []))
+        experiment = OmegaConf.to_object(compose("train", ["experiment=five_minutes"]))
+    assert (alone.optim.lr, alone.optim.warmdown, alone.logger.name) == (0.5, 0.123, "csv")
+    assert (experiment.optim.lr, experiment.optim.warmdown) == (0.5, 0.8)

@@ -364,7 +364,7 @@ def parquet_that_gives_one_long_text_again_and_again() -> Build:
         texts = pa.DictionaryArray.from_arrays(pa.array([0] * 40, pa.int32()), pa.array(["x" * 5 * MEGABYTE]))
         texts = pa.chunked_array([pa.array(MANY).dictionary_encode(), texts]).unify_dictionaries()
         pq.write_table(pa.table({"content": texts}), place / "a.parquet", store_schema=False)
-        return parquet.Config(path=str(place / "a.parquet"), **SMALL)
+        return parquet.Config(path=str(place / "a.parquet"), max_text_bytes=5 * MEGABYTE, **SMALL)
 
     return build
 

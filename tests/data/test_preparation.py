@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sprig.data.deduplication import text_key
 from sprig.data.preparation import fingerprint, prepare
 from sprig.data.prepared import Prepared
+from sprig.data.prepared_folder import PreparedFolder
 from sprig.data.sources import folder, jsonl, snippets
 from sprig.data.tokenizer import CodeTokenizer
 
@@ -316,3 +317,23 @@ def test_the_examples_of_what_was_left_out_hold_no_secrets_where_these_are_repla
         prepared_from(path, syntax=True, redact=True)
     with pytest.raises(ValueError, match=rf"1 not Python 3 syntax \({name}\.py\)"):
         prepared_from(path, syntax=True)
+
+
+def test_repositories_come_in_a_drawn_order_and_their_files_in_their_own(tmp_path):
+    rows = [
+        {"content": f"def f{n}_{g}(a):\n    return a + {n}\n", "path": f"{n}.py", "group": f"{g:02}"}
+        for g in range(20)
+        for n in range(3)
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    config = jsonl.Config(
+        path=str(tmp_path / "a.jsonl"), path_column="path", group_column="group", repositories=True,
+        vocab_size=300, seq_len=32, batch_size=2, layout="packed",
+    )  # fmt: skip
+    prepared = prepare(config, tmp_path / "cache")
+    corpus = PreparedFolder.here(prepared.folder).corpus("train", prepared.tokenizer)
+    text = prepared.tokenizer.decode(corpus.ids[: corpus.tokens].tolist())
+    order = re.findall(r"def f(\d)_(\d+)", text)
+    groups = list(dict.fromkeys(group for _, group in order))
+    assert len(groups) == 16 and groups != sorted(groups)
+    assert order == [(str(n), group) for group in groups for n in range(3)]

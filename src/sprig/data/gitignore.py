@@ -3,6 +3,7 @@
 Where it stands: beside the source `folder`, which asks it for each file and folder on its walk.
 """
 
+import os
 import posixpath
 import re
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from sprig.data.documents import Skips
 from sprig.data.reading import Unfit, read_bytes
 
+# Of one file. No path is longer than 4,096 bytes; what is beyond these limits ignores nothing.
 _MAX_RULES_BYTES, _MAX_RULES, _MAX_RULE = 1_000_000, 10_000, 4096
 _CLASSES = {
     **{"alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": r" \t", "cntrl": r"\x00-\x1f\x7f", "digit": "0-9"},
@@ -24,18 +26,25 @@ _Rule = tuple[re.Pattern[str], bool, bool]
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """What the .gitignore files from the root down to one folder leave out: `path in ignored`, a folder's with / .
+    """What the .gitignore files from a repository's top down to one folder leave out: `path in ignored`.
 
-    Asked for a path only where none of the folders above it is ignored: git never looks into an ignored folder
+    Paths are relative to the root that is walked, a folder's ends with / . Asked for a path only where none of the
+    folders above it, below the root, is ignored: git never looks into an ignored folder
     (https://git-scm.com/docs/gitignore).
     """
 
+    prefix: str = ""
+    """What leads from the top to the root: "src/lib/"."""
     levels: tuple[tuple[str, list[_Rule]], ...] = ()
-    """Folder, and its rules, both from weak to strong."""
+    """Folder, from the top, and its rules, both from weak to strong."""
     files: tuple[str, ...] = ()
     """Where the rules of all levels were read, relative to the root."""
 
     def __contains__(self, path: str) -> bool:
+        return self._ignores(self.prefix + path)
+
+    def _ignores(self, path: str) -> bool:
+        """What the rules say of a path from the top."""
         name = path[path.rfind("/", 0, -1) + 1 :]
         for folder, rules in reversed(self.levels):
             below = path[len(folder) :]
@@ -44,24 +53,50 @@ class Ignored:
                     return ignores
         return False
 
+    @classmethod
+    def above(cls, root: Path, skips: Skips) -> "Ignored":
+        """What is ignored in root by the files above it, where it is a part of a repository.
+
+        Nothing, where root itself is ignored, or a folder that it is in: git knows no rules in there, and whoever
+        names it wants it.
+        """
+        top = next((folder for folder in root.parents if os.path.lexists(folder / ".git")), None)
+        if top is None:
+            return cls()
+        inside = [f"{part}/" for part in root.relative_to(top).parts]
+        ignored = cls("".join(inside))
+        for depth in range(len(inside)):
+            up = "../" * (len(inside) - depth)
+            names = [name for name in (".git", ".gitignore") if os.path.lexists(root / up / name)]
+            ignored = ignored._with_rules(root, up, "".join(inside[:depth]), names, skips)
+            if ignored._ignores("".join(inside[: depth + 1])):
+                return cls(ignored.prefix, files=ignored.files)
+        return ignored
+
     def below(self, root: Path, path: str, names: Sequence[str], skips: Skips) -> "Ignored":
         """What is ignored in the folder at path, which has entries of these names."""
+        return self._with_rules(root, path, self.prefix + (f"{path}/" if path else ""), names, skips)
+
+    def _with_rules(self, root: Path, path: str, folder: str, names: Sequence[str], skips: Skips) -> "Ignored":
+        """What is ignored in the folder at path, which is folder from the top."""
         above, sources = self, [".gitignore"]
         if ".git" in names:  # a repository of its own: rules from above do not reach into it
-            above, sources = Ignored(), [".git/info/exclude", ".gitignore"]
+            above, sources = Ignored(self.prefix), [".git/info/exclude", ".gitignore"]
         if not {".git", ".gitignore"} & set(names):
             return above
         files = [posixpath.join(path, source) for source in sources]
         rules = [rule for file in files for rule in _rules(root, file, skips)]
         if not rules:
             return above
-        return Ignored((*above.levels, (f"{path}/" if path else "", rules)), (*above.files, *files))
+        return Ignored(self.prefix, (*above.levels, (folder, rules)), (*above.files, *files))
 
 
 def _rules(root: Path, path: str, skips: Skips) -> list[_Rule]:
     try:
         text = read_bytes(root / path, _MAX_RULES_BYTES).removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
-    except Unfit:
+    except Unfit as reason:
+        if (root / path).is_file() and not (root / path).is_symlink():  # others are counted on the walk
+            skips.add(f"rules of .gitignore not read: {reason}", path)
         return []
     rules = []
     for number, line in enumerate(text.split("\n")):

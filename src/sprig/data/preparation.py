@@ -123,9 +123,10 @@ def _make(config: DataConfig, given: CodeTokenizer | None, directory: Path) -> N
             store.append(document)
     tokenizer = given or _learn(config, documents["train"])
     tokenizer.save(directory)
-    if config.repositories:  # one after the other, each file where its source gave it
+    if config.repositories:  # one after the other as they were drawn, each file where its source gave it
         for side, places in (("train", train), ("val", val)):
-            order = sorted(places, key=lambda place: (collection.groups[place], place))
+            turns = {group: turn for turn, group in enumerate(dict.fromkeys(collection.groups[at] for at in places))}
+            order = sorted(places, key=lambda place: (turns[collection.groups[place]], place))
             documents[side] = collection.documents.at(order)
     corpora = [
         encode_to(directory, side, documents[side], tokenizer, repositories=config.repositories) for side in SIDES

@@ -7,10 +7,11 @@ from sprig.trace.records import Stage
 def stages_of(prepared: Prepared, learnt: bool, seconds: dict[str, float]) -> list[Stage]:
     """The first three; seconds of collect, learn and pack. learnt: whether the vocabulary was, or given."""
     config, tokenizer, funnel, sample = prepared.config, prepared.tokenizer, prepared.funnel, prepared.sample
+    # Prepared elsewhere, the part that was asked for is not known here, nor is the number of tokens.
     held_out, rows = len(prepared.val_documents), sum(prepared.train.counts(0))
+    share = held_out / funnel.kept_documents
     ids = tokenizer.encode(sample.text)
     total = f"{funnel.kept_documents:,} documents"
-    # Prepared elsewhere, the number that was asked for is not known here.
     fewer = config.source != "prepared" and tokenizer.vocab_size < config.vocab_size
     asked = f" (of {config.vocab_size:,}: it has pairs for no more)" if fewer else ""
     vocabulary = (
@@ -23,7 +24,7 @@ def stages_of(prepared: Prepared, learnt: bool, seconds: dict[str, float]) -> li
         Stage(
             name="Raw code dataset",
             input_shape=f"source {config.source}",
-            operation=f"collect, clean, drop duplicates, hold out {config.val_fraction:.0%} by group{again}",
+            operation=f"collect, clean, drop duplicates, hold out {share:.0%} by group{again}",
             output_shape=f"{total} x 1 column (code text): {funnel.kept_documents - held_out:,} to train on, "
             f"{held_out:,} held out",
             seconds=seconds["collect"],

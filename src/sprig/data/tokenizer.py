@@ -35,8 +35,9 @@ _OTHER_NAMES = {
     "<file_sep>": ("<|file_sep|>",),
 }
 
-# Learning merges takes the square of a word's length, and a word of a megabyte for ever; no token is that long.
-_LONG_RUN = re.compile(r"(\w{64})\w+|(\s{64})\s+")
+# Learning merges takes the square of a word's length, and a word of a megabyte for ever; no token is that long. To \w
+# belong no marks that combine with a letter, and to a lexeme they do.
+_LONG_RUN = re.compile(r"([\w\x80-\U0010ffff]{64})[\w\x80-\U0010ffff]+|(\s{64})\s+")
 
 
 class CodeTokenizer:

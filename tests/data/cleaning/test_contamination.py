@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import pickle
 import sys
 import sysconfig
@@ -108,6 +109,24 @@ def test_texts_too_short_to_be_evidence_are_passed_over(text: str, evidence: boo
     assert Benchmarks([text]).overlaps(text) == evidence
 
 
+def test_what_counts_as_an_overlap_can_be_set() -> None:
+    third, whole = planted(PROMPT[: len(PROMPT) // 3]), planted(PROMPT)
+    assert Benchmarks([PROMPT], share=0.1).overlaps(third) and not Benchmarks([PROMPT], share=0.5).overlaps(third)
+    changed = planted(PROMPT.replace("longest", "shortest").replace("wanted", "given").replace("values", "items"))
+    assert Benchmarks([PROMPT], ngram=3).overlaps(changed) and not Benchmarks([PROMPT], ngram=10).overlaps(changed)
+    assert Benchmarks(["return a + b"], ngram=4, characters=9).overlaps("def add(a, b):\n    return a + b\n")
+    assert not Benchmarks([PROMPT], ngram=1000).overlaps(whole)
+
+
+def test_a_benchmark_of_which_nothing_would_be_found_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("return a + b")
+    (tmp_path / "long.txt").write_text(PROMPT)
+    names = [str(tmp_path / "long.txt"), str(tmp_path / "short.txt")]
+    with pytest.raises(ValueError, match=r"short.txt' has no text of 10 tokens and 60 characters: nothing would be"):
+        Benchmarks.load(names)
+    assert Benchmarks.load(names, ngram=4, characters=9).overlaps("return a + b")
+
+
 def test_benchmarks_are_read_from_all_kinds_of_files(tmp_path: Path) -> None:
     human_eval_like = tmp_path / "h.jsonl.gz"
     human_eval_like.write_bytes(
@@ -142,6 +161,11 @@ def test_a_folder_is_code_that_is_going_to_be_measured_on(tmp_path: Path) -> Non
     before = list(state([str(tmp_path)]))
     (tmp_path / "package/runs.py").write_text(PROMPT)
     assert before != list(state([str(tmp_path)]))
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    assert Benchmarks.load([str(tmp_path)]).overlaps(PROMPT)  # without waiting for the pipe
+    with pytest.raises(ValueError, match="has to be a folder or a file"):
+        Benchmarks.load([str(tmp_path / "pipe.py")])
     (tmp_path / "empty").mkdir()
     for load in (Benchmarks.load, lambda names: list(state(names))):
         with pytest.raises(ValueError, match="no Python file is in it"):

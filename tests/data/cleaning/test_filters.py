@@ -81,7 +81,7 @@ def reason(name: str, text: str, threshold: Any = None, language: str = "python"
             id="base64 from 64 characters on",
         ),
         pytest.param(
-            "encoded_data",
+            "encoded_run",
             f"{MEANINGFUL * 9}x = '{BASE64 * 16}a'\n",
             f"{MEANINGFUL * 9}x = '{BASE64 * 16}'\n",
             "over 1,024 characters of encoded data",

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,13 @@ DENSE = ("f(a, b) + g[c]; " * 60 + "\n") * 2000  # takes about 6 s
 FUNCTIONS = DataConfig(unit="function")
 
 
-def functions_of(files: Iterable[tuple[str, str]], skips: Skips, **limits: Any) -> Generator[Candidate, None, None]:
-    """The candidates that the functions of files come to."""
+def functions_of(
+    files: Iterable[tuple[str, str]], skips: Skips, workers: int = 2, **limits: Any
+) -> Generator[Candidate, None, None]:
+    """The candidates that the functions of files come to, under data.cleaning_<limit>."""
     documents = (Document(text, path, path, language="python") for path, text in files)
-    return cleaned(documents, FUNCTIONS, skips, Counter(), **{"workers": 2} | limits)
+    config = replace(FUNCTIONS, **{f"cleaning_{name}": value for name, value in limits.items()})
+    return cleaned(documents, config, skips, Counter(), workers=workers)
 
 
 def paths(candidates: Iterable[Candidate]) -> list[str]:
@@ -67,7 +71,7 @@ def test_a_text_that_does_not_parse_is_counted_and_the_others_go_on(text: str, r
     skips = Skips()
     files = [("a.py", GOOD), ("bad.py", text), ("b.py", GOOD), ("c.py", GOOD)]
     start = time.monotonic()
-    parsed = list(functions_of(files, skips, memory=128 << 20))
+    parsed = list(functions_of(files, skips, megabytes=128))
     assert time.monotonic() - start < 5
     assert paths(parsed) == ["a.py", "b.py", "c.py"]
     assert {(each.document.text, each.document.header) for each in parsed} == {(GOOD.rstrip(), 9)}
@@ -110,7 +114,7 @@ def test_no_process_outlives_an_error_in_what_it_reads_from(processes: list[subp
 
 
 def test_a_worker_that_died_while_idle_costs_no_file(processes: list[subprocess.Popen[bytes]]) -> None:
-    worker = _Worker(FUNCTIONS, seconds=10, memory=1 << 30)
+    worker = _Worker(FUNCTIONS)
     file = Document(GOOD, "a.py", "a.py", language="python")
     first = worker.ask(file)
     processes[0].kill()
@@ -253,3 +257,11 @@ def test_several_workers_come_to_what_none_comes_to(workers: int) -> None:
     assert [candidate.document for candidate in found] == expected
     assert [candidate.key for candidate in found] == [text_key(document.text) for document in expected]
     assert redacted == {"email": 40} and len({len(candidate.signature) for candidate in found}) == 1
+
+
+def test_what_every_file_is_compared_with_does_not_count_as_memory_of_a_file(tmp_path: Path) -> None:
+    words = (f"name_{number}" for number in range(100_000))
+    (tmp_path / "large.txt").write_text(" + ".join(words))  # its 10-grams take tens of megabytes
+    config = DataConfig(decontaminate=[str(tmp_path / "large.txt")], syntax=True, cleaning_megabytes=16)
+    files = [Document(GOOD, "a.py", "a.py", language="python")]
+    assert len(list(cleaned(files, config, Skips(), Counter(), workers=1))) == 1

@@ -205,6 +205,19 @@ def test_a_licence_file_that_is_a_link_within_the_folder_is_what_it_leads_to(tmp
     write(tmp_path, "texts/other", text=APACHE)
     (tmp_path / "a" / "COPYING").symlink_to("../texts/other")
     assert [document.license for document in read(tmp_path)[0]] == ["Apache-2.0"]
+    before = list(state(Config(path=str(tmp_path))))
+    (tmp_path / "a" / "COPYING").unlink()
+    (tmp_path / "a" / "COPYING").symlink_to("../LICENSE")
+    assert [document.license for document in read(tmp_path)[0]] == ["MIT"]
+    assert list(state(Config(path=str(tmp_path)))) != before
+
+
+def test_the_state_is_another_once_a_file_may_be_read(tmp_path: Path) -> None:
+    write(tmp_path, "a.py")
+    (tmp_path / "a.py").chmod(0)
+    before = list(state(Config(path=str(tmp_path))))
+    (tmp_path / "a.py").chmod(0o644)
+    assert list(state(Config(path=str(tmp_path)))) != before
 
 
 def test_languages_choose_by_the_table_and_none_means_all_of_it(tmp_path: Path) -> None:
@@ -246,7 +259,10 @@ def test_a_gitignore_that_is_no_file_of_rules_ignores_nothing(tmp_path: Path) ->
     (tmp_path / "d" / ".gitignore").write_bytes(b"\xff*\n[z-a]\n!\n/\n[\n\\\n")
     write(tmp_path, "e/.gitignore", text="*\n" * 500_001)
     (tmp_path / "f" / ".gitignore").write_bytes(b"\xef\xbb\xbfx.py\r\n")
-    assert paths(tmp_path) == ["a/x.py", "b/x.py", "c/x.py", "d/x.py", "e/x.py"]
+    found, skips = read(tmp_path)
+    assert [document.path for document in found] == ["a/x.py", "b/x.py", "c/x.py", "d/x.py", "e/x.py"]
+    unread = [path for reason, path in skips.examples.items() if reason.startswith("rules of .gitignore not read")]
+    assert unread == ["e/.gitignore"]  # the others are no files, and counted as such
 
 
 GIT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
@@ -282,8 +298,34 @@ def test_what_is_ignored_is_what_git_ignores(tmp_path: Path, seed: int) -> None:
         set(subprocess.run(command, env=GIT, check=True, capture_output=True, text=True).stdout.split("\0")[:-1])
         for command in (listing, [*listing, "--ignored", "--exclude-standard"])
     )
-    found = {path for path, _ in files_below(tmp_path, lambda _: True, [".git"], Skips(), 1_000, gitignore=True)}
-    assert found == files - ignored
+
+    def found_below(root: Path) -> set[str]:
+        return {path for path, _ in files_below(root, lambda _: True, [".git"], Skips(), 1_000, gitignore=True)}
+
+    assert found_below(tmp_path) == files - ignored
+    for folder in {str(above) for path in files - ignored for above in Path(path).parents[:-1]}:  # a part of it alone
+        inside = {path.removeprefix(f"{folder}/") for path in files - ignored if path.startswith(f"{folder}/")}
+        assert found_below(tmp_path / folder) == inside, folder
+
+
+def test_rules_above_the_folder_hold_up_to_the_top_of_its_repository(tmp_path: Path) -> None:
+    write(tmp_path, ".gitignore", text="a.py\n")
+    write(tmp_path, "top/.git/info/exclude", text="b.py\n")
+    write(tmp_path, "top/.gitignore", text="*_pb2.py\n")
+    write(tmp_path, "top/src/.gitignore", text="/lib/d.py\n")
+    write(tmp_path, *(f"top/src/lib/{name}.py" for name in ("a", "b", "c", "d", "e_pb2")))
+    root = tmp_path / "top/src/lib"
+    assert paths(root) == ["a.py", "c.py"]
+    assert paths(root, gitignore=False) == ["a.py", "b.py", "c.py", "d.py", "e_pb2.py"]
+    before = list(state(Config(path=str(root))))
+    write(tmp_path, "top/.gitignore", text="c.py\n")
+    assert paths(root) == ["a.py", "e_pb2.py"]
+    assert list(state(Config(path=str(root)))) != before
+    write(tmp_path, "top/.gitignore", text="c.py\nsrc/\n")
+    assert paths(root) == ["a.py", "b.py", "c.py", "d.py", "e_pb2.py"]  # ignored as a whole: whoever names it wants it
+    write(tmp_path, "top/.gitignore", text="c.py\n")
+    write(root, ".git/HEAD")
+    assert paths(root) == ["a.py", "b.py", "c.py", "d.py", "e_pb2.py"]  # a repository of its own
 
 
 def test_a_repository_in_the_folder_has_rules_of_its_own(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_what_the_network_says_is_one_line(ask: str, tmp_path: Path) -> None:
 
 def test_without_datasets_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match=r"^Datasets of the Hub need .*: pip install 'sprig\[hub\]'$"):
+    with pytest.raises(ValueError, match=r"^Datasets of the Hub need .*: pip install '\.\[hub\]' in Sprig's folder$"):
         documents(Config(name="x/y"), Skips())
 
 

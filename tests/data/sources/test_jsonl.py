@@ -214,8 +214,9 @@ def test_a_file_holds_no_more_than_it_may(tmp_path: Path, ending: str) -> None:
 def test_a_line_may_be_as_long_as_it_may_and_no_longer_wherever_pieces_end(tmp_path: Path, ending: str) -> None:
     row = lines_of({"content": os.urandom(2_000_000).hex()})
     (tmp_path / f"a{ending}").write_bytes(PACKERS[ending](good(300) + row + good(1) + row[:-1]))
-    assert len(read(tmp_path, max_line_bytes=len(row) - 1)[0]) == 303
-    found, skips = read(tmp_path, max_line_bytes=len(row) - 2)
+    long = {"max_text_bytes": len(row)}
+    assert len(read(tmp_path, max_line_bytes=len(row) - 1, **long)[0]) == 303
+    found, skips = read(tmp_path, max_line_bytes=len(row) - 2, **long)
     assert len(found) == 301
     assert skips.counts == {f"broken line: over {len(row) - 2:,} bytes": 2}
 
@@ -227,8 +228,8 @@ def test_ten_documents_of_a_large_file_read_little_of_it(
     rows = lines_of(*({"content": os.urandom(500).hex()} for _ in range(20_000)))
     (tmp_path / f"a{ending}").write_bytes(PACKERS[ending](rows))
     streams = []
-    opened = jsonl.rows_of_tables.open_regular
-    monkeypatch.setattr(jsonl.rows_of_tables, "open_regular", lambda file: streams.append(opened(file)) or streams[0])
+    opened = jsonl.files_of_tables.open_regular
+    monkeypatch.setattr(jsonl.files_of_tables, "open_regular", lambda file: streams.append(opened(file)) or streams[0])
     found = documents(Config(path=str(tmp_path)), Skips())
     assert len(list(islice(found, 10))) == 10
     assert streams[0].tell() <= 1 << 20 < (tmp_path / f"a{ending}").stat().st_size / 8
@@ -303,7 +304,7 @@ def test_without_zstandard_only_packed_files_are_refused(tmp_path: Path, monkeyp
     (tmp_path / "a.jsonl").write_bytes(good(1))
     assert len(read(tmp_path)[0]) == 1
     (tmp_path / "b.jsonl.zst").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"need the package zstandard: pip install 'sprig\[hub\]'$"):
+    with pytest.raises(ValueError, match=r"need zstandard: pip install '\.\[hub\]' in Sprig's folder$"):
         documents(Config(path=str(tmp_path)), Skips())
 
 

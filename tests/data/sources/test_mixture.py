@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -195,3 +196,16 @@ def test_a_group_with_a_name_is_one_group_in_all_parts(tmp_path: Path) -> None:
     assert sorted(document.group for document in found) == [f"team/{n}" for n in (0, 0, 1, 1, 2, 2)]
     found, _ = read(*tables)
     assert len({document.group for document in found}) == 6
+
+
+def test_a_repository_in_a_mixture_is_one_group_and_alone_each_file_is(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("a.py", "b.py"):
+        (project / name).write_text(f"x = {name!r}\n")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):
+        subprocess.run(["git", "-C", str(project), *command], check=True)
+    part = {"source": "git", "paths": [str(project)]}
+    mixed = [document for document in read(part, table(tmp_path / "a.jsonl", 3))[0] if document.path.endswith(".py")]
+    assert [(document.path, document.group) for document in mixed] == [("a.py", "project"), ("b.py", "project")]
+    assert [document.group for document in read(part)[0]] == ["a.py", "b.py"]

@@ -121,7 +121,7 @@ def test_ten_documents_of_a_large_file_read_little_of_it(tmp_path: Path, monkeyp
     columns = {"content": [os.urandom(500).hex() for _ in range(20_000)], "other": [os.urandom(size)] + [b""] * 19_999}
     write(tmp_path / "a.parquet", columns, compression="none", use_dictionary=False)
     taken = []
-    opened = parquet.rows_of_tables.open_regular
+    opened = parquet.files_of_tables.open_regular
 
     class Counting:
         def __init__(self, file: Path) -> None:
@@ -140,7 +140,7 @@ def test_ten_documents_of_a_large_file_read_little_of_it(tmp_path: Path, monkeyp
         def __getattr__(self, name: str) -> Any:
             return getattr(self.stream, name)
 
-    monkeypatch.setattr(parquet.rows_of_tables, "open_regular", Counting)
+    monkeypatch.setattr(parquet.files_of_tables, "open_regular", Counting)
     assert len(list(islice(documents(Config(path=str(tmp_path)), Skips()), 10))) == 10
     assert 0 < sum(map(len, taken)) < 3 << 20 < (tmp_path / "a.parquet").stat().st_size / 8
 
@@ -150,7 +150,7 @@ def test_one_long_text_given_a_thousand_times_does_not_fill_the_memory(tmp_path:
     texts = pa.DictionaryArray.from_arrays(places, pa.array(["x" * 5_000_000]))
     write(tmp_path / "a.parquet", {"content": texts}, store_schema=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = documents(Config(path=str(tmp_path)), Skips())
+    found = documents(Config(path=str(tmp_path), max_text_bytes=5_000_000), Skips())
     assert [len(document.text) for document in islice(found, 20)] == [5_000_000] * 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # kB; all of them are 5,000,000
 
@@ -167,7 +167,7 @@ def test_other_files_are_counted_and_a_pipe_is_not_waited_for(tmp_path: Path) ->
 def test_without_pyarrow_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a.parquet", {"content": [CODE]})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ValueError, match=r"^Parquet files need .*: pip install 'sprig\[hub\]'$"):
+    with pytest.raises(ValueError, match=r"^Parquet files need .*: pip install '\.\[hub\]' in Sprig's folder$"):
         documents(Config(path=str(tmp_path)), Skips())
 
 

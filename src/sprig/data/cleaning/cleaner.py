@@ -38,7 +38,14 @@ class Cleaner:
         """ValueError for settings that name what there is not."""
         self.config = config
         self._filters = chosen(config.filters)
-        self._benchmarks = Benchmarks.load(config.decontaminate) if config.decontaminate else None
+        self._benchmarks: Benchmarks | None = None
+        if config.decontaminate:
+            self._benchmarks = Benchmarks.load(
+                config.decontaminate,
+                config.decontaminate_ngram,
+                config.decontaminate_share,
+                config.decontaminate_characters,
+            )
 
     @property
     def harmless(self) -> bool:

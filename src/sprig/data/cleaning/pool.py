@@ -1,6 +1,6 @@
 """Files -> cleaned documents, in worker processes that can be killed.
 
-Where it stands: between the sources, whose files it takes, and `sprig.data.preparation`. What a worker does is
+Where it stands: between the sources, whose files it takes, and `sprig.data.collection`. What a worker does is
 `sprig.data.cleaning.worker`; this module keeps the workers busy, in order and within their limits, and leaves none
 behind.
 """
@@ -26,14 +26,10 @@ from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips, printable
 from sprig.data.worker_processes import ended_by
 
-SECONDS = 10.0
-"""By the clock, for one file: a dense megabyte of Python takes 3 to parse."""
 START_SECONDS = 120.0
 """For a worker to start: it reads a few modules, on a machine that may be busy."""
 _PATIENCE = 10  # files in a row on which cleaning fails, after which it is no file's fault
 _AHEAD = 8  # files that are asked for, for each worker, before the first of them is needed
-MEMORY = 1 << 30
-"""Bytes of address space that one worker may take beyond those it starts with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +51,6 @@ def cleaned(
     skips: Skips,
     redacted: Counter[str],
     *,
-    seconds: float = SECONDS,
-    memory: int = MEMORY,
     workers: int | None = None,
 ) -> Generator[Candidate, None, None]:
     """Yield what becomes of files, in their order; what is left out goes to skips, what was replaced to redacted.
@@ -70,7 +64,7 @@ def cleaned(
             yield from _candidates(file, worker_program.answer(cleaner, file), skips, redacted)
         return
     count = workers or os.cpu_count() or 1
-    everyone = [_Worker(config, seconds, memory) for _ in range(count)]
+    everyone = [_Worker(config) for _ in range(count)]
     idle: SimpleQueue[_Worker] = SimpleQueue()
     for worker in everyone:
         idle.put(worker)
@@ -133,10 +127,10 @@ class _Fault(NamedTuple):
 class _Worker:
     """A cleaning process with one file at a time: started when needed, and anew after a file that ended it."""
 
-    def __init__(self, config: DataConfig, seconds: float, memory: int) -> None:
+    def __init__(self, config: DataConfig) -> None:
         shared = {each.name: getattr(config, each.name) for each in fields(DataConfig)}
-        self._settings = json.dumps(shared | {"memory": memory}).encode() + b"\n"
-        self._seconds = seconds
+        self._settings = json.dumps(shared).encode() + b"\n"
+        self._seconds = config.cleaning_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
         self._stopped = False

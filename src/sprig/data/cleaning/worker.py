@@ -3,7 +3,7 @@
 It is a separate process because a hostile or generated file can make the parser take minutes and gigabytes, or
 overflow its stack: this one has a limit on its memory and can be killed. Nothing slow is imported.
 
-Standard input begins with a line of settings; the worker answers with an empty line, or with a string, the reason why
+Standard input begins with a line of settings; the worker answers with null, or with a string, the reason why
 it cannot work. Then each line is a file, the fields of its Document; the reply is a list of what it came to (documents,
 keys, signatures, redactions), or a string: the reason why nothing; or, for a fault of this program, an object that
 says which. Where memory or stack ran out, there is no reply: the process ends with the status EXHAUSTED.
@@ -52,13 +52,13 @@ def answer(cleaner: Cleaner, file: Document) -> list[Any] | str:
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    settings = json.loads(sys.stdin.buffer.readline())
-    _limit(settings.pop("memory"))
+    config = DataConfig(**json.loads(sys.stdin.buffer.readline()))
     try:
-        cleaner = Cleaner(DataConfig(**settings))
+        cleaner = Cleaner(config)
     except ValueError as error:
         _write(str(error))
         return
+    _limit(config.cleaning_megabytes << 20)  # for files, beyond what is needed to look at any
     _write(None)
     try:
         for request in sys.stdin.buffer:

@@ -9,16 +9,16 @@ import posixpath
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase, translate
+from itertools import chain
 from pathlib import Path
 
-from sprig.data.cleaning.license_files import LicenseFiles, is_license_file
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.gitignore import Ignored
 from sprig.data.languages import chosen, language_of
+from sprig.data.license_tree import licenses_in, links_in, names_in
 from sprig.data.reading import Unfit, read_source, shown, why
 
 # After GitHub Linguist's vendor.yml and generated.rb, but for names that a project may well give its own code (cache,
@@ -50,8 +50,6 @@ _FILES = {
     reason: re.compile("|".join(map(translate, patterns)))  # asked for every file that is wanted
     for reason, patterns in {"lock file": _LOCKS, "minified file": _MINIFIED}.items()
 }
-_MAX_LICENSE_BYTES = 1_000_000
-# Of a .gitignore. No path is longer than 4,096 bytes; what is beyond these limits is counted, and ignores nothing.
 
 
 @dataclass
@@ -66,7 +64,8 @@ class Config(DataConfig):
     patterns: list[str] = field(default_factory=list)
     """If given, the files to read, in any language, by name or path, where * matches / too: ['*.js','src/*.ts']."""
     gitignore: bool = True
-    """Whether to leave out what the .gitignore files in the folder and below name, as git does (10,000 lines each)."""
+    """Whether to leave out what the .gitignore files in the folder, below it, and above it in the same repository name,
+    as git does (10,000 lines each); those above count only where they do not leave out the folder itself."""
     max_file_bytes: int = 1_000_000
     """Larger files are skipped: they are data or generated."""
 
@@ -89,13 +88,11 @@ def state(config: Config) -> Iterator[str]:
     """The files below config.path, and what says of them whether they are read and under which licence."""
     root = _existing(config.path)
     if root.is_file():
-        beside: list[str] = []
-        with suppress(OSError):  # a folder that may be entered but not listed: its licence is unknown as well
-            beside = sorted(path.name for path in root.parent.iterdir() if is_license_file(path.name))
-        return state_below(root.parent, (root.name, *beside))
+        return state_below(root.parent, (root.name, *names_in(root.parent)))
     found = list(_walk(root, tuple(_FOLDERS), config.gitignore, Skips()))
+    paths = [path for path, _ in found]
     rules = {file for _, ignored in found for file in ignored.files}  # some stand in .git, which is not walked
-    return state_below(root, [*(path for path, _ in found), *sorted(rules)])
+    return chain(state_below(root, [*paths, *sorted(rules)]), links_in(root, paths))
 
 
 def state_below(root: Path, paths: Iterable[str]) -> Iterator[str]:
@@ -106,7 +103,7 @@ def state_below(root: Path, paths: Iterable[str]) -> Iterator[str]:
             status = (root / path).lstat()
         except OSError:
             continue  # it vanished since it was found
-        yield f"{path} {status.st_size} {status.st_mtime_ns}"
+        yield f"{path} {status.st_mode} {status.st_size} {status.st_mtime_ns}"
 
 
 def selection(languages: Sequence[str], patterns: Sequence[str]) -> Callable[[str], bool]:
@@ -160,25 +157,9 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def _licensed(files: Iterator[tuple[str, str]], root: Path) -> Iterator[Document]:
-    licenses = LicenseFiles(lambda folder: _license_texts(root / folder, root))
+    licenses = licenses_in(root)
     for path, text in files:
         yield Document(text, path, group=path, language=language_of(path), license=licenses.of(path))
-
-
-def _license_texts(folder: Path, root: Path) -> list[str | None]:
-    """Texts of a folder's licence files, None for one that cannot be read; of links, those that stay below root."""
-    try:
-        files = [path for path in folder.iterdir() if is_license_file(path.name) and not path.is_dir()]
-        return [_license_text(path.resolve(), root) for path in sorted(files)]
-    except (OSError, RuntimeError):  # RuntimeError: a loop of links
-        return [None]
-
-
-def _license_text(path: Path, root: Path) -> str | None:
-    try:
-        return read_source(path, _MAX_LICENSE_BYTES) if path.is_relative_to(root) else None
-    except Unfit:
-        return None
 
 
 def _one(path: Path, skips: Skips, max_file_bytes: int) -> Iterator[tuple[str, str]]:
@@ -221,9 +202,10 @@ def _existing(path: str) -> Path:
 def _walk(root: Path, pruned: Sequence[str], gitignore: bool, skips: Skips) -> Iterator[tuple[str, Ignored]]:
     """Yield the regular files below root as paths relative to it, ordered as Path orders them, with what is ignored.
 
-    Opens nothing but folders (and their .gitignore) and follows no link: what is no regular file goes to skips.
+    Opens nothing but folders (and .gitignore files, also above root) and follows no link: what is no regular file goes
+    to skips.
     """
-    pending = [("", Ignored())]
+    pending = [("", Ignored.above(root, skips) if gitignore else Ignored())]
     while pending:
         path, ignored = pending.pop()
         try:

@@ -41,13 +41,15 @@ class Config(DataConfig):
     """If given, the files to read, in any language, by name or path, where * matches / too: ['*.js','src/*.ts']."""
     max_file_bytes: int = 1_000_000
     """Larger files are skipped: they are data or generated."""
+    by_repository: bool | None = None
+    """Whether the files of a repository are one group; null: where there are several repositories."""
 
 
 def documents(config: Config, skips: Skips) -> Iterator[Document]:
     """Yield the files of each repository of config.paths, ordered by path; ValueError where there is none to read.
 
-    The group is the repository's name where there are several, so that none stands on both sides of the split. A
-    single group could not be split: of one repository, each file is its own.
+    The group is the repository's name where there are several, so that none stands on both sides of the split, or
+    where config.by_repository says so. A single group could not be split: of one repository, each file is its own.
     Left out are files in vendored folders, lock files and minified files, as in the source `folder`; not what is
     hidden or named like a build, since what is tracked was written.
     """
@@ -98,6 +100,7 @@ def _documents(
     repositories: Sequence[_Repository], config: Config, wanted: Callable[[str], bool], skips: Skips
 ) -> Iterator[Document]:
     several = len(repositories) > 1
+    by_repository = several if config.by_repository is None else config.by_repository
     shared = len({repository.name for repository in repositories}) < len(repositories)
     for repository, given in zip(repositories, config.paths, strict=True):
         name = printable(str(repository.path)) if shared else repository.name
@@ -117,7 +120,7 @@ def _documents(
                 yield Document(
                     text,
                     path,
-                    group=name if several else path,
+                    group=name if by_repository else path,
                     language=language_of(path),
                     license=licenses.of(entry.path),
                 )

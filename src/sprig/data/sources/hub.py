@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sprig.data import rows_of_tables
+from sprig.data import files_of_tables, rows_of_tables
 from sprig.data.documents import Document, Skips
 from sprig.data.reading import Unfit, shown, why
 from sprig.data.rows_of_tables import TableConfig
@@ -59,7 +59,7 @@ def state(config: Config) -> Iterator[str]:
     """The files of a folder with their sizes and times, or the commit that the revision stands for now."""
     folder = _folder(config)
     if folder:
-        yield from rows_of_tables.state_of(sorted(_regular_files(folder, Skips())))
+        yield from files_of_tables.state_of(sorted(_regular_files(folder, Skips())))
     elif config.revision and _COMMIT.fullmatch(config.revision):
         yield config.revision
     else:
@@ -128,8 +128,8 @@ def _folder(config: Config) -> Path | None:
 
 
 def _regular_files(folder: Path, skips: Skips) -> Iterator[Path]:
-    for path in rows_of_tables.files_below(folder, skips):
-        if rows_of_tables.is_regular(path, path.relative_to(folder).as_posix(), skips):
+    for path in files_of_tables.files_below(folder, skips):
+        if files_of_tables.is_regular(path, path.relative_to(folder).as_posix(), skips):
             yield path
 
 
@@ -143,7 +143,7 @@ def _choose(data_files: Any, files: set[Path], columns: list[str], config: Confi
         paths[:] = [path for path in paths if Path(path) in files]
         for path in map(Path, paths):
             try:
-                with rows_of_tables.open_regular(path) as stream:
+                with files_of_tables.open_regular(path) as stream:
                     start = stream.read(8)
                     packed = path.name.lower().endswith(_PACKED) or start.startswith(_MARKS)
                     if start.startswith(b"PAR1"):
@@ -170,6 +170,6 @@ def _datasets() -> Any:
     try:
         import datasets
     except ImportError:
-        raise ValueError("Datasets of the Hub need packages more: pip install 'sprig[hub]'") from None
+        raise ValueError("Datasets of the Hub need packages more: pip install '.[hub]' in Sprig's folder") from None
     datasets.disable_progress_bars()
     return datasets

@@ -1,8 +1,8 @@
 """The source `jsonl`: files of JSON lines, plain or compressed; each line is an object with one file of code in it.
 
-Where it stands: the first step of the way data takes. `sprig.data.rows_of_tables` finds the files and makes documents
-of rows, this module turns bytes into rows. Files are read, unpacked and cut into lines a piece at a time: what is
-in memory is one piece and one line, whatever a file unpacks to.
+Where it stands: the first step of the way data takes. `sprig.data.files_of_tables` finds the files and
+`sprig.data.rows_of_tables` makes documents of rows, this module turns bytes into rows. Files are read, unpacked and cut
+into lines a piece at a time: what is in memory is one piece and one line, whatever a file unpacks to.
 
 A broken line is left out and counted; a file that is cut off or is no archive ends the run, since nobody could say
 what is missing.
@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from sprig.data import rows_of_tables
+from sprig.data import files_of_tables, rows_of_tables
 from sprig.data.documents import Document, Skips
 from sprig.data.reading import Unfit
 from sprig.data.rows_of_tables import TableConfig
@@ -66,7 +66,7 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     if config.max_line_bytes < 1 or config.max_output_bytes < 1:
         raise ValueError("data.max_line_bytes and data.max_output_bytes must be at least 1.")
     rows_of_tables.columns(config)
-    files = rows_of_tables.files_at(config.path, _ENDINGS, skips)
+    files = files_of_tables.files_at(config.path, _ENDINGS, skips)
     if any(name.endswith(".zst") for _, name in files):
         _zstandard()
     for file, name in files:
@@ -77,7 +77,7 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 
 def state(config: Config) -> Iterator[str]:
     """The files with their sizes and times."""
-    return rows_of_tables.state_of(file for file, _ in rows_of_tables.files_at(config.path, _ENDINGS, Skips()))
+    return files_of_tables.state_of(file for file, _ in files_of_tables.files_at(config.path, _ENDINGS, Skips()))
 
 
 def _documents(config: Config, files: list[tuple[Path, str]], skips: Skips) -> Iterator[Document]:
@@ -166,7 +166,7 @@ def _lines(content: Iterator[bytes], longest: int) -> Iterator[bytes | None]:
 def _content(file: Path, name: str, config: Config, skips: Skips) -> Generator[bytes, None, None]:
     """The unpacked bytes of a file, in pieces, without a byte order mark."""
     try:
-        stream = rows_of_tables.open_regular(file)
+        stream = files_of_tables.open_regular(file)
     except Unfit as reason:
         skips.add(str(reason), name)
         return
@@ -227,5 +227,5 @@ def _zstandard() -> Any:
     try:
         import zstandard
     except ImportError:
-        raise ValueError("Files ending in .zst need the package zstandard: pip install 'sprig[hub]'") from None
+        raise ValueError("Files ending in .zst need zstandard: pip install '.[hub]' in Sprig's folder") from None
     return zstandard

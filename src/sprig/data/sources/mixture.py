@@ -126,13 +126,13 @@ def _parts(config: Config) -> list[_Part]:
         title = f"data.parts, part {number}"
         try:
             label = f"{name}-{names[:number].count(name)}" if names.count(name) > 1 else f"{name}"
-            parts.append(_part(plain, label, title, config.seed))
+            parts.append(_part(plain, label, title, config.seed, several=len(names) > 1))
         except ValueError as error:
             raise ValueError(f"{title}: {error}") from None
     return parts
 
 
-def _part(plain: Any, label: str, title: str, seed: int) -> _Part:
+def _part(plain: Any, label: str, title: str, seed: int, *, several: bool) -> _Part:
     if not isinstance(plain, dict) or not isinstance(plain.get("source"), str):
         raise ValueError("a part is a mapping with a source in it: {source: folder, path: ~/code}")
     settings = dict(plain)
@@ -148,4 +148,6 @@ def _part(plain: Any, label: str, title: str, seed: int) -> _Part:
     for common in fields(DataConfig):
         if common.name in settings and common.name != "source":
             raise ValueError(f"{common.name} is a setting of the whole mixture, not of one part of it.")
+    if name == "git" and several:
+        settings = {"by_repository": True} | settings
     return _Part(label, title, source, from_plain(source.Config, {**settings, "seed": seed}), weight, cap)

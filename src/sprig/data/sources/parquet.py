@@ -1,7 +1,8 @@
 """The source `parquet`: Parquet files; each row is one file of code.
 
-Where it stands: the first step of the way data takes. `sprig.data.rows_of_tables` finds the files and makes documents
-of rows, this module reads the rows: of the columns that are needed, a few at a time.
+Where it stands: the first step of the way data takes. `sprig.data.files_of_tables` finds the files and
+`sprig.data.rows_of_tables` makes documents of rows, this module reads the rows: of the columns that are needed, a few
+at a time.
 """
 
 import json
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sprig.data import parquet_footer, rows_of_tables
+from sprig.data import files_of_tables, parquet_footer, rows_of_tables
 from sprig.data.documents import Document, Skips
 from sprig.data.reading import Unfit
 from sprig.data.rows_of_tables import TableConfig
@@ -47,7 +48,7 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     if config.max_chunk_bytes < 1:
         raise ValueError("data.max_chunk_bytes must be at least 1.")
     columns = rows_of_tables.columns(config)
-    files = rows_of_tables.files_at(config.path, _ENDINGS, skips)
+    files = files_of_tables.files_at(config.path, _ENDINGS, skips)
     _pyarrow()
     rows = (
         (f"{name}:{number}", row)
@@ -59,7 +60,7 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 
 def state(config: Config) -> Iterator[str]:
     """The files with their sizes and times."""
-    return rows_of_tables.state_of(file for file, _ in rows_of_tables.files_at(config.path, _ENDINGS, Skips()))
+    return files_of_tables.state_of(file for file, _ in files_of_tables.files_at(config.path, _ENDINGS, Skips()))
 
 
 def check_sizes(stream: BinaryIO, columns: Collection[str], name: str, limit: int) -> int:
@@ -114,7 +115,7 @@ def _rows(file: Path, name: str, columns: list[str], config: Config, skips: Skip
     """Yield the rows of one file, texts as the bytes that are in it: nothing has made sure that they are UTF-8."""
     pa, pq = _pyarrow()
     try:
-        stream = rows_of_tables.open_regular(file)
+        stream = files_of_tables.open_regular(file)
     except Unfit as reason:
         skips.add(str(reason), name)
         return
@@ -166,5 +167,5 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise ValueError("Parquet files need packages more: pip install 'sprig[hub]'") from None
+        raise ValueError("Parquet files need packages more: pip install '.[hub]' in Sprig's folder") from None
     return pyarrow, pyarrow.parquet

@@ -15,11 +15,9 @@ every character is cleared by `bytes.translate` and `bytes.find`, and no pattern
 import re
 import string
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sprig.data.documents import Document
-
-_LONGEST = 1024
-"""The longest run of encoded data that a file may have, in characters."""
 
 _BASE64 = (string.ascii_letters + string.digits + "+/=\n").encode()
 _BASE64_RUN = 64  # characters: the shortest that counts
@@ -35,22 +33,30 @@ _BYTES = re.compile(rb"(?:\b(?:0x|\\x)?+[0-9a-fA-F]{2}(?>,|\b\s*+)){8,}+")
 _ESCAPES = re.compile(rb"(?:\\u[0-9a-fA-F]{4}){8,}+")
 
 
-def encoded_data(document: Document, threshold: float) -> str | None:
-    """The share of characters inside encoded data, in [0, 1]; besides, no run may be over 1,024 characters.
+def encoded_run(document: Document, threshold: int) -> str | None:
+    """The characters of the longest run of encoded data. StarCoder2: 1,024."""
+    longest = max((stop - start for start, stop in _spans(document.text)), default=0)
+    return f"over {threshold:,} characters of encoded data" if longest > threshold else None
 
-    StarCoder2: 0.5. A character in matches of two patterns counts once.
+
+def encoded_data(document: Document, threshold: float) -> str | None:
+    """The share of characters inside encoded data, in [0, 1]. StarCoder2: 0.5.
+
+    A character in matches of two patterns counts once.
     """
-    data = document.text.encode("ascii", "replace")  # a byte for a character: the patterns know only ASCII
     covered = end = 0
-    for start, stop in sorted(_spans(data)):
-        if stop - start > _LONGEST:
-            return f"over {_LONGEST:,} characters of encoded data"
+    for start, stop in _spans(document.text):
         covered += max(stop - max(start, end), 0)
         end = max(end, stop)
-    return f"over {threshold:.0%} encoded data" if covered > threshold * len(data) else None
+    return f"over {threshold:.0%} encoded data" if covered > threshold * len(document.text) else None
 
 
-def _spans(data: bytes) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=1)  # both filters ask
+def _spans(text: str) -> list[tuple[int, int]]:
+    return sorted(_matches(text.encode("ascii", "replace")))  # a byte for a character: the patterns know only ASCII
+
+
+def _matches(data: bytes) -> Iterator[tuple[int, int]]:
     yield from _runs(data.translate(_IS_BASE64), _BASE64_RUN)
     for start, stop in _runs(data.translate(_IS_HEXADECIMAL), _HEXADECIMAL_RUN):
         # One character more, that the pattern sees whether a word ends with the run.
@@ -68,4 +74,4 @@ def _runs(marked: bytes, shortest: int) -> Iterator[tuple[int, int]]:
         start = marked.find(b"a" * shortest, stop)
 
 
-FILTERS = {"encoded_data": encoded_data}
+FILTERS = {"encoded_run": encoded_run, "encoded_data": encoded_data}

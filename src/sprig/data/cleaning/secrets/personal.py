@@ -79,14 +79,15 @@ def find(source: Source) -> Iterator[Finding]:
 
 def _emails(source: Source) -> Iterator[Finding]:
     text, raw = source.text, source.raw
+    backwards = text[::-1] if b"@" in raw else ""
     for match in _DOMAIN.finditer(raw):
         at = match.start()
-        found = _LOCAL.match(text[max(0, at - 64) : at][::-1])
+        found = _LOCAL.match(backwards, len(text) - at)
         if found is None or match[2].lower() not in _TOP or _RESERVED.search(match[1]):
             continue
         local = found[0][::-1]
         before = text[max(0, at - len(local) - 1) : at - len(local)]
-        if before == "\\" and local[:1] in "nrtfv":  # "\nme@...": the n belongs to the escape
+        if before == "\\" and local[0] in "nrtfv":  # "\nme@...": the n belongs to the escape
             local = local[1:]
         local = local.lstrip(".-%+")
         start = at - len(local)
