@@ -1,6 +1,8 @@
 import json
 import sys
+import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,9 +10,10 @@ import wandb
 
 from sprig import checkpoint
 from sprig.checkpoint.states import state_path
-from sprig.config import building
+from sprig.config import building, training
 from sprig.config.training import train
 from sprig.training.module import LanguageModelling
+from sprig.training.processes import Processes
 from wandb_file import records
 
 
@@ -88,7 +91,11 @@ def test_nobody_is_logged_in_who_has_said_offline(monkeypatch):
 def test_figures_stand_in_wandb_over_the_steps_and_not_over_the_rows_that_were_logged(settings, run):
     train(settings("logger.name=wandb", "logger.offline=true"), run)
     [file] = run.glob("wandb/offline-run-*/run-*.wandb")
-    axes = {record.metric.glob_name: record.metric.step_metric for record in records(file) if record.HasField("metric")}
+    axes: dict[str, str] = {}
+    deadline = time.monotonic() + 10  # W&B's own process writes it, which a busy machine keeps waiting
+    while "*" not in axes and time.monotonic() < deadline:
+        metrics = (record.metric for record in records(file) if record.HasField("metric"))
+        axes = {metric.glob_name: metric.step_metric for metric in metrics}
     assert axes["*"] == "trainer/global_step"
 
 
@@ -100,3 +107,19 @@ def test_the_wandb_run_ends_with_the_exit_code_of_its_job(overrides, code, setti
     with suppress(ValueError):  # the small vocabulary is refused
         train(settings(*overrides), run)
     assert codes == [code]
+
+
+def test_processes_that_have_come_to_different_data_are_refused(monkeypatch):
+    class TwoProcesses(Processes):
+        def gather(self, value):
+            return [value, of_the_other]
+
+    monkeypatch.setattr(training, "_prepare", lambda job: None)
+    mine = {"train": "a", "val": "b"}
+    data, trace = SimpleNamespace(identity=mine), SimpleNamespace(epochs=[])
+    job = SimpleNamespace(processes=TwoProcesses(), data=data, trace=trace)
+    of_the_other = dict(mine)
+    training._prepare_in_turn(job)
+    of_the_other = mine | {"val": "c"}
+    with pytest.raises(ValueError, match="have not come to the same data"):
+        training._prepare_in_turn(job)

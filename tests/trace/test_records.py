@@ -36,6 +36,13 @@ def test_run_and_epochs_are_read_back_as_they_were(tmp_path):
         "[]",
         '{"schema": 99, "epochs": []}',
         '{"schema": 1, "run": {"id": "x", "command": "x", "started": "x"}, "epochs": [{"a": 1}]}',
+        '{"schema": 1, "run": {"id": "x", "command": "x", "started": "x", "seconds": "9"}, "epochs": []}',
+        *(
+            '{"schema": 1, "run": {"id": "x", "command": "x", "started": "x"}, "epochs": [{"epoch": 1, "step": 1, '
+            f'"tokens": 1, {figures}}}]}}'
+            for figures in ('"seconds": 1, "metrics": {"val/loss": "2"}', '"seconds": "1", "metrics": {}')
+        ),
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_trace_is_refused_in_one_line(content, tmp_path):

@@ -1,5 +1,6 @@
 import lightning as L
 import pytest
+import torch
 
 from sprig.checkpoint.states import state_path
 from sprig.model.transformer import Layer
@@ -82,3 +83,49 @@ def test_a_compiled_model_learns_the_same_under_the_same_names(tmp_path):
         assert list(trained.state_dict()) == names
         figures.append(run.callback_metrics["val/loss"].item())
     assert figures[1] == pytest.approx(figures[0], rel=1e-3)
+
+
+def test_a_run_that_goes_on_decides_after_as_many_batches_as_one_that_was_not_stopped(compiled, monkeypatch, tmp_path):
+    monkeypatch.setattr(compilation, "pays", lambda *_: True)
+    checkpoints = Checkpoints(tmp_path, lambda *_: None, state_path, "val/loss", "min", {})
+    first = trainer(tmp_path, Compilation(None, "cpu", Training()), checkpoints, max_steps=5, max_epochs=-1)
+    first.fit(module(), data(rows_of(8)))
+    at: list[int] = []
+
+    class Steps(L.Callback):
+        def on_train_batch_start(self, run, *_):
+            at.extend([run.global_step] if compiled else [])
+
+    again = trainer(tmp_path, Compilation(None, "cpu", Training()), Steps(), max_steps=20, max_epochs=-1)
+    again.fit(module(), data(rows_of(8)), ckpt_path=state_in(tmp_path), weights_only=True)
+    assert at[0] == 11
+
+
+def test_nothing_is_compiled_after_a_run_however_it_ends(compiled, monkeypatch, tmp_path):
+    stances: list[str] = []
+    monkeypatch.setattr(torch.compiler, "set_stance", stances.append)
+
+    class Fails(L.Callback):
+        def on_validation_start(self, *_):
+            raise ValueError("out of memory")
+
+    trainer(tmp_path, Compilation(True, "cpu", Training()), max_epochs=2).fit(module(), data(rows_of(8)))
+    assert stances[0] == "default" and stances[-1] == "force_eager"
+    stances.clear()
+    failing = trainer(tmp_path, Compilation(True, "cpu", Training()), Fails(), max_epochs=2)
+    with pytest.raises(ValueError, match="out of memory"):
+        failing.fit(module(), data(rows_of(8)))
+    assert stances[0] == "default" and stances[-1] == "force_eager"
+
+
+def test_the_compiler_that_is_missing_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(compilation.sys, "platform", "linux")
+    assert (compilation.compiler_missing("cpu"), compilation.compiler_missing("cuda")) == ("g++", "gcc")
+    for name in ("g++", "clang"):
+        (tmp_path / name).touch(mode=0o755)
+    assert (compilation.compiler_missing("cpu"), compilation.compiler_missing("cuda")) == ("", "")
+    monkeypatch.setenv("CXX", "/opt/none")
+    assert compilation.compiler_missing("cpu") == "/opt/none"

@@ -105,3 +105,18 @@ def test_compiled_it_is_the_same_loss():
         strict=True,
     ):
         torch.testing.assert_close(gradient, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_of_thousands_of_targets_no_gradient_is_lost_in_a_narrow_type(dtype):
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(16, 256, 8, generator=generator, requires_grad=True)
+    weight = torch.randn(2000, 8, generator=generator, requires_grad=True)
+    targets = torch.randint(0, 9, (16, 256), generator=generator)  # of the others each is pushed down a little
+    exact = torch.autograd.grad(LinearCrossEntropy()(hidden, weight, targets).total, (hidden, weight))
+    with torch.autocast("cpu", dtype):
+        found = LinearCrossEntropy()(hidden, weight, targets)
+    gradients = torch.autograd.grad(found.total * 2**16, (hidden, weight))  # as a scaler of gradients would have it
+    for gradient, wanted in zip(gradients, exact, strict=True):
+        rest = slice(9, None) if wanted is exact[1] else slice(None)
+        assert (gradient[rest] / 2**16 - wanted[rest]).norm() / wanted[rest].norm() < 0.02

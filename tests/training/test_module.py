@@ -290,3 +290,24 @@ def test_lightning_exchanges_no_signals_of_its_own(monkeypatch, tmp_path):
         exchanged.clear()
         trainer(tmp_path, *callbacks, max_steps=3, max_epochs=-1, limit_val_batches=0).fit(module(), data(rows_of(20)))
         assert exchanged == ([] if callbacks else [0, 1, 2])
+
+
+def test_a_run_that_was_killed_has_taken_as_long_as_its_state_says(tmp_path):
+    def run(trace: Trace, taken: float, **resume) -> None:
+        tracing = Tracing(trace, tmp_path / "t.json", lambda: taken)
+        checkpoints = Checkpoints(tmp_path, lambda *_: None, state_path, "val/loss", "min", {})
+        trainer(tmp_path, tracing, checkpoints, max_epochs=1).fit(
+            module(), data(rows_of(10)), weights_only=True, **resume
+        )
+
+    run(Trace(Run("x", "x", "x")), 100.0)
+    for noted, known in ((None, 100.0), (90.0, 100.0), (110.0, 110.0)):
+        trace = Trace(Run("x", "x", "x", seconds=noted))
+        run(trace, 0.0, ckpt_path=state_in(tmp_path))
+        assert trace.run.seconds == known
+
+
+def test_constants_are_not_sent_between_processes_before_each_step():
+    trained = module()
+    constant = {name for name, _ in trained.named_buffers()}
+    assert constant and set(trained._ddp_params_and_buffers_to_ignore) == constant

@@ -191,7 +191,7 @@ def test_each_validation_within_an_epoch_has_its_line() -> None:
 
 def test_a_run_of_unknown_length_shows_steps_without_a_total() -> None:
     console = open_console(io.StringIO())
-    PlainLines(console).train(Status("epoch 1", 3, None, float("inf"), None, None, None, 0, 9.0, None), due=True)
+    PlainLines(console).train(Status("epoch 1", 3, None, float("inf"), None, None, None, None, 0, 9.0, None), due=True)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "epoch 1  step 3  loss -  0:00:09 elapsed\n"
 
@@ -246,6 +246,7 @@ def test_a_long_epoch_is_never_silent_for_minutes() -> None:
     console = open_console(io.StringIO())
     shown = PlainLines(console)
     for second in range(0, 200, 4):  # a step each, of an epoch of thousands
-        shown.train(Status("epoch 1", second // 4, None, 9000.0, 1.0, None, None, 0, float(second), None), due=False)
+        status = Status("epoch 1", second // 4, None, 9000.0, 1.0, None, None, None, 0, float(second), None)
+        shown.train(status, due=False)
     assert isinstance(console.file, io.StringIO)
     assert re.findall(r"step (\d+)", console.file.getvalue()) == ["15", "30", "45"]

@@ -130,7 +130,7 @@ def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
         every_minutes=chosen.save_every_minutes,
         every_steps=chosen.save_every_steps,
     )
-    job.tracing = Tracing(job.trace, job.directory / "trace.json")
+    job.tracing = Tracing(job.trace, job.directory / "trace.json", job.seconds)
     callbacks: list[L.Callback] = [
         job.tracing,
         Observing(job.trace.training, machine, job.device),  # before what saves, so that it has counted the step

@@ -18,6 +18,7 @@ from sprig.trace import terminal
 from sprig.trace.console import open_console
 from sprig.trace.records import Stage
 from sprig.training.callbacks.checkpoints import Checkpoints
+from sprig.training.callbacks.compilation import compiler_missing
 from sprig.training.callbacks.tracing import Tracing
 from sprig.training.config import TrainerConfig
 from sprig.training.metrics import Metrics
@@ -46,8 +47,12 @@ class Job:
         self.precision = resolve_precision(settings.trainer.precision, self.device)
         packed = settings.data.layout == "packed"
         self.compile: bool | None = settings.trainer.compile
+        missing = compiler_missing(self.device)
         if settings.trainer.compile == "auto":
-            self.compile = None if packed else False  # padded rows are trimmed: more is won, and shapes differ
+            # Padded rows are trimmed: more is won, and shapes differ.
+            self.compile = None if packed and not missing else False
+        elif self.compile and missing:
+            raise ValueError(f"trainer.compile=true needs {missing}, which is not found: install it, or set false.")
         self.accepted = settings.resume is None
         """Whether the run will go on: one that is refused keeps the trace it had."""
         self.batch_found = settings.data.batch_size == AUTO
@@ -114,12 +119,12 @@ class Job:
         if self.processes.rank:
             return
         self.keep()
-        self.stop_clock()
+        self.trace.run.seconds = self.seconds()
         self.trace.save(self.directory / "trace.json")
 
-    def stop_clock(self) -> None:
-        """Note in the trace how long the run has taken."""
-        self.trace.run.seconds = (self.trace.run.seconds or 0.0) + time.perf_counter() - self.started
+    def seconds(self) -> float:
+        """How long the run has taken, its earlier parts included, of which the trace has the seconds."""
+        return (self.trace.run.seconds or 0.0) + time.perf_counter() - self.started
 
     def report(self, stage: Stage) -> None:
         """Note a stage in the trace and show it."""

@@ -57,6 +57,11 @@ def _prepare_in_turn(job: Job) -> None:
     """Stages 1 to 3, and the model to train; rank 0 prepares the data and the others take it from the cache."""
     with job.processes.first():
         _prepare(job)
+    if any(identity != job.data.identity for identity in job.processes.gather(job.data.identity)):
+        raise ValueError(
+            "The processes have not come to the same data: the source changed meanwhile, or they have other versions "
+            "of Python or of packages.\nPrepare it once with src/prepare.py, and train on data=prepared data.path=..."
+        )
     # Whether the end was measured has to be the same in all.
     job.trace.epochs = job.processes.share(job.trace.epochs)
 
@@ -109,7 +114,7 @@ def _generate(job: Job) -> None:
 
 def _finish(job: Job) -> None:
     """The end of the trace, the table and the next commands."""
-    job.stop_clock()
+    job.trace.run.seconds = job.seconds()
     best_epoch = next((e for e in job.trace.epochs if e.step == job.checkpoints.best_step), None)
     metrics = best_epoch.metrics if best_epoch else {}
     job.trace.final = metrics | {
@@ -122,8 +127,8 @@ def _finish(job: Job) -> None:
         "training_seconds": job.tracing.seconds,
     }
     job.trace.save(job.directory / "trace.json")
-    job.console.print(terminal.draw_training_trace(job.trace.epochs))
     watched = job.settings.callbacks
+    job.console.print(terminal.draw_training_trace(job.trace.epochs, watched.monitor, watched.mode))
     job.console.print(
         terminal.draw_final(
             job.trace,

@@ -5,6 +5,7 @@ same number of batches. Where the iteration stands is the same in all of them, a
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -106,18 +107,31 @@ class BatchLoader:
     def __iter__(self) -> Iterator[Batch]:
         self.epoch, self._over = self.epoch + 1, False
         self._place, self._next = self._next, _START
-        announced, shards = len(self), self._order_of_shards()
-        for ordinal in range(self._place.shard, len(shards)):
+        made = self._made(self._place)
+        maker = ThreadPoolExecutor(1)  # of the next batch, while this one is trained on: a GPU would wait for it
+        try:
+            ahead = maker.submit(next, made, None)
+            while (ready := ahead.result()) is not None:
+                ahead = maker.submit(next, made, None)
+                self._place, batch = ready
+                yield batch
+        finally:
+            maker.shutdown(wait=False, cancel_futures=True)
+        self._over = True
+
+    def _made(self, place: _Place) -> Iterator[tuple[_Place, Batch]]:
+        """The batches behind a place, each with its own."""
+        announced, shards, first = len(self), self._order_of_shards(), place
+        for ordinal in range(first.shard, len(shards)):
             rows = self.shards.rows(self.epoch, shards[ordinal])
             if ordinal + 1 < len(shards):
                 self.shards.make_ahead(self.epoch, shards[ordinal + 1])
             lengths = rows.lengths
-            within = self._place.within if ordinal == self._place.shard else 0
-            for numbers in self._order(lengths, shards[ordinal])[within : within + announced - self._place.handed_out]:
+            within = first.within if ordinal == first.shard else 0
+            for numbers in self._order(lengths, shards[ordinal])[within : within + announced - place.handed_out]:
                 within += 1
-                self._place = _Place(self._place.handed_out + 1, ordinal, within)
-                yield self._batch(rows, numbers[self.rank :: self.processes], int(lengths[numbers].sum()))
-        self._over = True
+                place = _Place(place.handed_out + 1, ordinal, within)
+                yield place, self._batch(rows, numbers[self.rank :: self.processes], int(lengths[numbers].sum()))
 
     def end_pass(self) -> None:
         """Let the pass that is going on be over: whoever counts the batches asks for no more."""

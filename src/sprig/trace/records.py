@@ -26,7 +26,7 @@ class Run:
     git: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float | None = None
-    """From start to end, or to the last save; the parts of a run that was gone on with together."""
+    """From start to end; of a run that was gone on with, its parts together, of a killed one to its last save."""
 
 
 @dataclass
@@ -202,11 +202,25 @@ def read_earlier(path: Path) -> tuple[Run, list[Epoch]]:
         if saved["schema"] != SCHEMA:
             raise ValueError(f"its schema is {saved['schema']}, not {SCHEMA}")
         run, epochs = Run(**saved["run"]), [Epoch(**epoch) for epoch in saved["epochs"]]
-        if not all(isinstance(epoch.step, int) and isinstance(epoch.metrics, dict) for epoch in epochs):
-            raise ValueError("an epoch has no step or no metrics")
+        if not (_is(run.seconds, int, float, type(None)) and _is(run.command, str) and _is(run.started, str)):
+            raise ValueError("what it says of the run is of the wrong type")
+        if not all(map(_well_formed, epochs)):
+            raise ValueError("an epoch has figures of the wrong type")
         return run, epochs
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no trace to go on with ({error}).") from error
+
+
+def _well_formed(epoch: Epoch) -> bool:
+    counts = all(_is(count, int) for count in (epoch.epoch, epoch.step, epoch.tokens))
+    figures = isinstance(epoch.metrics, dict) and all(
+        _is(value, int, float, type(None)) for value in epoch.metrics.values()
+    )
+    return counts and figures and _is(epoch.seconds, int, float) and _is(epoch.observation, str)
+
+
+def _is(value: Any, *types: type) -> bool:
+    return type(value) in types
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,10 @@ from sprig.data.loading import IGNORED
 # Logits at a time. On a processor 8 MiB in float32, which its cache holds; a GPU wants large products, and each of them
 # adds to the whole output layer's gradient: 1 GiB in float32.
 _CHUNK, _GPU_CHUNK = 2**21, 2**28
+# What a target weighs in the gradients until the backward pass gives it its share in the mean. Of thousands of targets
+# that share is so small that most of a softmax times it would be nothing in float16; and sums of as many rows must
+# stay below float16's 65,504.
+_WEIGHT = 1 / 16
 
 
 class Loss(NamedTuple):
@@ -64,7 +68,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         needed = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         counted = (targets != IGNORED).float()
-        share = counted / counted.sum().clamp(min=1)  # of each target in the mean; rows that only fill up have none
+        count = counted.sum().clamp(min=1)
+        share = counted / count  # of each target in the mean; rows that only fill up have none
+        weights = counted * _WEIGHT
         nats = hidden.new_zeros((), dtype=torch.float32)
         z = torch.zeros_like(nats)
         hidden_gradient = torch.empty_like(hidden) if needed else None
@@ -74,16 +80,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, len(hidden), rows):
             part = slice(start, start + rows)
             logits, target = hidden[part] @ weight.T, targets[part].clamp(min=0)[:, None]
-            log_sum, gradient = softmax(logits, share[part], z_loss)
+            log_sum, gradient = softmax(logits, weights[part], z_loss)
             guess = logits.gather(1, target)[:, 0].float() - log_sum
             nats -= (share[part] * guess).sum()
             z += (share[part] * log_sum.square()).sum()
-            at_target = share[part] * (guess.exp() * (1 + 2 * z_loss * log_sum) - 1)
+            at_target = weights[part] * (guess.exp() * (1 + 2 * z_loss * log_sum) - 1)
             gradient.scatter_(1, target, at_target[:, None].to(gradient.dtype))
             if hidden_gradient is not None and weight_gradient is not None:
                 torch.mm(gradient, weight, out=hidden_gradient[part])
                 weight_gradient += gradient.T @ hidden[part]
-        ctx.save_for_backward(hidden_gradient, weight_gradient)
+        ctx.save_for_backward(hidden_gradient, weight_gradient, count)
         ctx.dtype = weight.dtype
         ctx.mark_non_differentiable(nats)
         return nats + z_loss * z, nats
@@ -91,18 +97,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, total: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        hidden, weight = ctx.saved_tensors
-        return hidden * total, (weight * total).to(ctx.dtype), None, None, None
+        hidden, weight, count = ctx.saved_tensors
+        scale = total / (_WEIGHT * count)
+        return hidden * scale, (weight * scale).to(ctx.dtype), None, None, None
 
 
-def _softmax(logits: Tensor, share: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
+def _softmax(logits: Tensor, weights: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
     """Of logits (rows, V), in float32 inside: the log of the denominator (rows,), and the gradient but at the target.
 
-    Off the target that is the softmax times its share in the mean; z_loss adds 2 z log_sum softmax.
+    Off the target that is the softmax times the target's weight (rows,); z_loss adds 2 z log_sum softmax.
     """
     wide = logits.float()
     log_sum = wide.logsumexp(1)
-    gradient = (wide - log_sum[:, None]).exp_().mul_((share * (1 + 2 * z_loss * log_sum))[:, None])
+    gradient = (wide - log_sum[:, None]).exp_().mul_((weights * (1 + 2 * z_loss * log_sum))[:, None])
     return log_sum, gradient.to(logits.dtype)
 
 

@@ -11,8 +11,6 @@ import torch
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -27,6 +25,7 @@ from sprig.training.optim import build_optimizer
 from sprig.training.processes import Processes
 from sprig.training.random_numbers import RandomNumbers
 from sprig.training.schedule import Progress, learning_rate_factor
+from sprig.training.sharding import is_sharded, put_together, shard
 
 _SKIPPED_IN_A_ROW = 10  # steps: a state that gives so many is lost, and no next batch will save it
 
@@ -78,23 +77,17 @@ class LanguageModelling(L.LightningModule):
         self._progress: Progress | None = None
         self._kept: dict[str, Any] | None = None  # of an earlier part of the run
         self._random_numbers = RandomNumbers(self._processes)
+        # DDP would send all of them from rank 0 before each step, and they are constants.
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
     def configure_model(self) -> None:
         """Leave each process with its part of the weights, where the strategy shards them."""
-        if self.device_mesh is None or self._sharded:
+        if self.device_mesh is None or is_sharded(self.transformer):
             return
         mesh = self.device_mesh["data_parallel"]
-        for layer in (*self.transformer.model.layers, self.transformer):
-            fully_shard(layer, mesh=mesh)
-        register_fsdp_forward_method(self.transformer, "hidden")
+        shard(self.transformer, mesh, trained=True)
         if self.averaged is not None:
-            for layer in (*self.averaged.model.layers, self.averaged):
-                # No backward pass follows, which would leave each process with its part again.
-                fully_shard(layer, mesh=mesh, reshard_after_forward=True)
-
-    @property
-    def _sharded(self) -> bool:
-        return isinstance(self.transformer, FSDPModule)
+            shard(self.averaged, mesh, trained=False)
 
     @property
     def _measured(self) -> Transformer:
@@ -103,17 +96,11 @@ class LanguageModelling(L.LightningModule):
     def whole_transformer(self) -> Transformer:
         """The model to measure and save, the average where there is one, with all of its weights, for rank 0 to use.
 
-        Where they are sharded, all processes have to call this.
+        Where they are sharded, all processes have to call this, and it is on the CPU: a GPU may not hold it.
         """
-        if not self._sharded:
+        if not is_sharded(self._measured):
             return self._measured
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        weights = get_model_state_dict(self._measured, options=options)
-        with torch.random.fork_rng():
-            whole = Transformer(self.transformer.config)
-        if self._processes.rank == 0:
-            whole.load_state_dict(weights)
-        return whole.to(self.device).train(self.transformer.training)
+        return put_together(self._measured, self._processes.rank).train(self.transformer.training)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss whose mean over processes and accumulated batches is that of all their tokens, in nats a token.

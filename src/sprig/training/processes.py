@@ -16,7 +16,7 @@ from torch import distributed
 T = TypeVar("T")
 
 _PARTS = 10**9  # of a progress that is exchanged as a whole number
-_ANSWER = timedelta(minutes=30)  # the time that PyTorch, too, gives a process to bring its gradients
+_ANSWER = timedelta(minutes=30)
 _PREPARATION = timedelta(days=7)  # others wait for the first one to prepare the data, however long that takes
 
 
@@ -41,11 +41,15 @@ class Processes:
             assert isinstance(strategy, ParallelStrategy)
             place = strategy.cluster_environment
             assert place is not None
+            if strategy.root_device.type == "cuda":
+                # What is measured and tried before training is each process's own GPU, not all of them the first one.
+                torch.cuda.set_device(strategy.root_device)
             distributed.init_process_group(
                 "nccl" if strategy.root_device.type == "cuda" else "gloo",
                 init_method=f"tcp://{place.main_address}:{place.main_port}",
                 rank=rank,
                 world_size=count,
+                timeout=answer,
             )
             self._group = distributed.new_group(backend="gloo", timeout=answer)
             self._preparing = distributed.new_group(backend="gloo", timeout=_PREPARATION)
@@ -107,20 +111,17 @@ class Processes:
     def largest(self, question: str, number: int) -> int:
         """The largest number, 0 or more, that any process has for a question.
 
-        With several processes the answer comes one call late, 0 at first, and nobody waits for it. All have to ask
-        the same questions equally often, in one order, and get the same answers.
+        With several processes the answer comes one call late, so that nobody waits for it; but for the first one, for
+        which all wait. All have to ask the same questions equally often, in one order, and get the same answers.
         """
         if self.count == 1:
             return number
-        before = 0
-        if question in self._asked:
-            answer, exchange = self._asked[question]
-            exchange.wait()
-            before = int(answer.item())
         answer = torch.tensor([number])
         exchange = distributed.all_reduce(answer, distributed.ReduceOp.MAX, group=self._group, async_op=True)
+        earlier, waiting = self._asked.get(question, (answer, exchange))
         self._asked[question] = (answer, exchange)
-        return before
+        waiting.wait()
+        return int(earlier.item())
 
     def furthest(self, progress: float) -> float:
         """The largest progress, 0 to 1, that any process has come to, as `largest` has it."""

@@ -1,11 +1,15 @@
 """Compiles the model's layers and the loss when the run is long enough to pay for it."""
 
+import os
+import shutil
+import sys
 import time
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from sprig.model.transformer import Transformer
 from sprig.trace.records import Training
@@ -28,43 +32,76 @@ class Compilation(L.Callback):
         self.when, self.device, self.training = when, device, training
         self.processes = processes or Processes()
         self.training.compiled = False
+        self._batches = 0  # of the whole run, as far as they count
         self._ends: list[float] = []
 
-    def state_dict(self) -> dict[str, bool | None]:
-        """What was decided: a run that goes on rounds as it did before."""
-        return {"compile": self.when}
+    def state_dict(self) -> dict[str, Any]:
+        """What was decided, or after how many batches more it will be: a run that goes on rounds as it would have."""
+        return {"compile": self.when, "batches": self._batches}
 
-    def load_state_dict(self, state_dict: dict[str, bool | None]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Leave it at that, where the settings do not say otherwise."""
         self.when = state_dict["compile"] if self.when is None else self.when
+        self._batches = state_dict.get("batches", 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compile at once, if that was asked for."""
+        self._ends = [time.perf_counter()]
         if self.when:
             self._compile(pl_module)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Decide, once there is something to judge by."""
-        if self.when is None and len(self._ends) <= _TIMED:
-            self._ends.append(time.perf_counter())
-            if len(self._ends) > _TIMED:
-                a_batch = (self._ends[-1] - self._ends[2]) / (len(self._ends) - 3)
-                self.when = self.processes.share(pays(seconds_left(trainer, a_batch), self.device))
-                if self.when:
-                    self._compile(pl_module)
+        if self.when is not None:
+            return
+        self._batches += 1
+        self._ends.append(time.perf_counter())
+        if self._batches > _TIMED:
+            warm = min(3, len(self._ends) - 2)  # the first ones also warm up
+            a_batch = (self._ends[-1] - self._ends[warm]) / (len(self._ends) - 1 - warm)
+            self.when = self.processes.share(pays(seconds_left(trainer, a_batch), self.device))
+            if self.when:
+                self._compile(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Run as written."""
-        torch.compiler.set_stance("force_eager")
+        _run_compiled(False)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Run what is compiled."""
-        torch.compiler.set_stance("default")
+        """Run what is compiled, where training goes on."""
+        _run_compiled(trainer.state.fn == TrainerFn.FITTING)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Run as written: what the model is asked for now has other shapes."""
+        _run_compiled(False)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Leave nothing behind for another run of this process."""
+        _run_compiled(False)
 
     def _compile(self, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, LanguageModelling)
+        torch.compiler.reset()  # another job of this process may have had as many shapes as PyTorch bears
+        _run_compiled(True)
         compile_steps(pl_module.transformer, pl_module.loss)
         self.training.compiled = True
+
+
+def _run_compiled(yes: bool) -> None:
+    torch.compiler.set_stance("default" if yes else "force_eager")
+
+
+def compiler_missing(device: str) -> str:
+    """The compiler that PyTorch hands its code to and does not find; "" where it is there.
+
+    On a processor that is one for C++ (torch._inductor.config.cpp.cxx), on a GPU one for the C that starts kernels
+    (Triton).
+    """
+    if device == "cpu":
+        names = [os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")]
+    else:
+        names = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+    return "" if any(map(shutil.which, names)) else names[0]
 
 
 def compile_steps(transformer: Transformer, loss: LinearCrossEntropy) -> None:

@@ -12,7 +12,7 @@ from sprig.trace.console import figure, heading, open_console
 from sprig.trace.metrics import shown
 from sprig.training.callbacks.progress_display import Display, LiveBars, PlainLines, Status
 from sprig.training.module import LanguageModelling
-from sprig.training.throughput import Machine
+from sprig.training.throughput import Machine, peak_memory
 
 _READ_EVERY = 0.5  # seconds: reading the loss waits for the device, so not every step does it
 _WINDOW = 10.0  # seconds of training that the pace is measured over
@@ -29,7 +29,7 @@ class Progress(L.Callback):
     ) -> None:
         """What others print during the run should go through the same console: it then stands above the bars.
 
-        With machine, the part of it that is made use of is shown beside the pace.
+        With machine, the part of it that is made use of is shown beside the pace, and the most memory so far.
         """
         self._console, self._machine, self._clock = console, machine, clock
         self._display: Display | None = None  # only during training, and on one process only
@@ -122,6 +122,7 @@ class Progress(L.Callback):
             loss=loss,
             tokens_per_second=pace,
             utilisation=self._machine.utilisation(pace) if self._machine and pace else None,
+            memory=peak_memory(module.device.type) if self._machine else None,
             skipped=module.skipped_steps,
             elapsed=now - self._start,
             left=None if self._total is None else self._pace.left(self._total, now - self._start),

@@ -31,6 +31,8 @@ class Status:
     """Padding not counted; None until there is something to measure."""
     utilisation: float | None
     """The part of the machine's peak that this pace needs; None where the peak is not known."""
+    memory: int | None
+    """Bytes at most so far; None where nobody asked."""
     skipped: int
     """Steps left out because their gradients were not finite."""
     elapsed: float
@@ -45,11 +47,12 @@ class Status:
 
     @property
     def figures(self) -> str:
-        """Loss and pace."""
+        """Loss, pace, memory."""
         pace = "" if self.tokens_per_second is None else f"  {self.tokens_per_second:,.0f} tokens/s"
         use = "" if self.utilisation is None else f" ({self.utilisation:.0%} of peak)"
+        memory = "" if self.memory is None else f"  {self.memory / 2**20:,.0f} MiB"
         skipped = f"  {self.skipped:,} steps skipped, not finite" if self.skipped else ""
-        return f"loss {figure(self.loss)}{pace}{use}{skipped}"
+        return f"loss {figure(self.loss)}{pace}{use}{memory}{skipped}"
 
     @property
     def remaining(self) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from sprig.training.module import LanguageModelling
 class Tracing(L.Callback):
     """After each validation appends an Epoch to trace.epochs and saves the trace to path."""
 
-    def __init__(self, trace: Trace, path: Path) -> None:
-        self.trace, self.path = trace, path
+    def __init__(self, trace: Trace, path: Path, run_seconds: Callable[[], float] = lambda: 0.0) -> None:
+        """run_seconds tells how long the run has taken by now, with what is not training."""
+        self.trace, self.path, self._run_seconds = trace, path, run_seconds
         self.seconds = 0.0
         """Since the start of training, as of the last validation or save; earlier parts of a resumed run included."""
         self.validation_seconds = 0.0
@@ -33,11 +35,14 @@ class Tracing(L.Callback):
     def state_dict(self) -> dict[str, Any]:
         """The clocks; before training there is nothing to keep."""
         self._run_clock()
-        return {"seconds": self.seconds, "validation_seconds": self.validation_seconds}
+        times = {"seconds": self.seconds, "validation_seconds": self.validation_seconds}
+        return times | {"run_seconds": self._run_seconds()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Set them where they stood."""
         self.seconds, self.validation_seconds = state_dict["seconds"], state_dict["validation_seconds"]
+        # A part that was killed has left its time nowhere else.
+        self.trace.run.seconds = max(self.trace.run.seconds or 0.0, state_dict.get("run_seconds", 0.0))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock of the validation, which may be all that a run goes on with."""
