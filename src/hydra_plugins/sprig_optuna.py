@@ -134,7 +134,7 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise ValueError("sweep=optuna needs a package more: pip install 'sprig[optuna]'") from None
+        raise ValueError("sweep=optuna needs a package more: pip install '.[optuna]' in Sprig's folder") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

@@ -84,6 +84,7 @@ def test_debug_is_a_traceback_alone_where_nothing_is_trained():
 def test_a_model_to_start_from_is_trained_at_a_pace_for_it_unless_another_is_chosen():
     typed = ["x", "model.init_from=~/a, b", "optim.lr=1e-4"]
     assert prepare("train", typed)[1:] == ["optim=fine_tune", 'model.init_from="~/a, b"', "optim.lr=1e-4"]
+    assert prepare("prepare", typed[:2])[1:] == ['model.init_from="~/a, b"']  # which has no optimiser
     assert prepare("train", [*typed, "optim=muon"])[1:] == ['model.init_from="~/a, b"', "optim.lr=1e-4", "optim=muon"]
 
 

@@ -50,3 +50,11 @@ def test_jobs_in_different_places_are_named_in_full() -> None:
     elsewhere.directory = "other/1"
     page = drawn(draw_jobs([job(0, 1.0), elsewhere]))
     assert "outputs/sweep/0_lr-0" in page and "other/1" in page
+
+
+def test_what_was_typed_or_said_is_text_without_control_characters() -> None:
+    odd = "x\x1b]0;x\x07"
+    best, failed = job(0, 1.0), job(1, None, "failed", error=odd)
+    best.overrides = [f"name={odd}"]
+    page = drawn(draw_jobs([best, failed]))
+    assert "\x1b" not in page and page.count("x\\x1b]0;x\\x07") == 3

@@ -167,8 +167,9 @@ def test_what_strangers_wrote_is_text_without_control_characters_wherever_it_is_
         draw_stage(stage(counts={odd: 1, f"left out: {odd}": 1}), 1),
         draw_evaluation("a", odd, {}),
         draw_final(Trace(Run("r", "c", "s")), "a", [f"python src/sample.py prompt='{odd}'"]),
+        draw_training_trace([Epoch(1, 1, 1, 1.0, {f"val/{odd}": 1.0}, odd)]),
     ]
-    for page, times in zip(pages, (4, 2, 1, 1), strict=True):
+    for page, times in zip(pages, (4, 2, 1, 1, 1), strict=True):
         assert drawn(page).count("[/mit] \\x1b]0;x\\x07") == times
         assert "\x1b" not in drawn(page)
     assert "under [mit]" in drawn(pages[0])

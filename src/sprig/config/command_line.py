@@ -45,10 +45,10 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
     if "resume" in texts:
         directory = resolve_run(texts["resume"][-1], texts.get("output_dir", ["outputs"])[-1])
         arguments = going_on(directory, arguments)
-    return [argv[0], *_fine_tuning(arguments)]
+    return [argv[0], *_fine_tuning(verb, arguments)]
 
 
-def _fine_tuning(arguments: list[str]) -> list[str]:
+def _fine_tuning(verb: str, arguments: list[str]) -> list[str]:
     """The arguments, and for a model that is trained already a pace that does not undo it, unless one is chosen.
 
     ValueError for settings that such a model brings with it.
@@ -62,7 +62,7 @@ def _fine_tuning(arguments: list[str]) -> list[str]:
                 f"{argument:.80}: with model.init_from, the shape and the vocabulary are those of the model in that "
                 f"directory. Leave {key} out."
             )
-    return arguments if "optim" in keys else ["optim=fine_tune", *arguments]
+    return arguments if verb != "train" or "optim" in keys else ["optim=fine_tune", *arguments]
 
 
 def _not_utf8(argument: str) -> bool:

@@ -1,4 +1,4 @@
-"""From the command line to a verb: Hydra's main around it, and every failure as one or two lines and exit code 1.
+"""From the command line to a verb: Hydra's main around it, and every failure as a few lines and exit code 1.
 
 Hydra hands the verb a composed configuration; here it becomes a plain typed dataclass, so no other module sees
 OmegaConf's containers.
@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sprig.config import launching, multirun, schema
 from sprig.config.run_directory import INTERRUPTED, Interrupted, Occupied, claimed
 from sprig.data import sources
+from sprig.trace.console import visible
 
 CONF = Path(__file__).parents[3] / "conf"
 BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -83,7 +84,7 @@ def _report(error: Exception, verb: str) -> int:
     """Print what went wrong; the exit code."""
     if isinstance(error, Interrupted):
         if not launching.rank() and str(error):
-            print(error, file=sys.stderr)
+            print(visible(str(error)), file=sys.stderr)
         return error.exit_code
     if launching.silent() or isinstance(error, launching.ProcessFailed):
         return 1
@@ -97,17 +98,20 @@ def _report(error: Exception, verb: str) -> int:
     elif "Unexpected type for root" in str(error):  # OmegaConf's word for a key set below a group that is null
         print("Error: data.* belongs to a source: choose one first, for example data=folder.", file=sys.stderr)
     elif isinstance(error, HydraException | OmegaConfBaseException):
-        print(_config_message(error, verb), file=sys.stderr)
+        print(visible(_config_message(error, verb)), file=sys.stderr)
     elif isinstance(error, ValueError | OSError) or type(error).__name__ == "MisconfigurationException":  # Lightning's
-        print(f"Error: {error}", file=sys.stderr)
+        print(visible(f"Error: {error}"), file=sys.stderr)
     else:
-        print(f"Error: {type(error).__name__}: {error}\nAdd debug=traceback to see where.", file=sys.stderr)
+        said = next(iter(str(error).strip().splitlines()), "")  # a compiler's or a driver's may be pages
+        print(visible(f"Error: {type(error).__name__}: {said}\nAdd debug=traceback to see where."), file=sys.stderr)
     return 1
 
 
 def _config_message(error: Exception, verb: str) -> str:
     """Hydra's and OmegaConf's messages as one or two lines, with the nearest valid key where there is one."""
     text = f"{error}\n{error.__cause__ or ''}"
+    if foreign := re.search(r"Could not override '([^']+)'\.\s+No match in the defaults list", text):
+        return f"Error: {foreign.group(1)} is nothing to choose for src/{verb}.py; see python src/{verb}.py --help."
     unknown = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' (?:is )?not in", text)
     full_key = re.search(r"full_key: (\S+)", text)
     if unknown and "not in" in text:

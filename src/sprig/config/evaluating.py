@@ -118,9 +118,10 @@ def _documents(
     readable = not own_places or ours or (data is not None and _places(data) == own_places)
     if data is None:
         if not readable:
+            named = " ".join(f"data.{key}=..." for key in own_places)
             raise ValueError(
-                f"The checkpoint says that it was trained on {own_places!r:.200}, and it is none of {output_dir}'s.\n"
-                f"Name that place yourself if it is to be read: data={trained_on.source} data.path=..."
+                f"The checkpoint says that it was trained on {list(own_places.values())!r:.200}, and it is none of "
+                f"{output_dir}'s.\nName that place yourself if it is to be read: data={trained_on.source} {named}"
             )
         return own_split(loaded, trained_on, cache_dir).val_documents, "the checkpoint's own validation split"
     check_data(data)
@@ -151,7 +152,7 @@ def _documents(
     )
 
 
-def _places(data: DataConfig) -> list[Any]:
-    """The places on this machine, or elsewhere, that a source's settings name."""
-    named = (getattr(data, name, None) for name in ("path", "paths", "name", "environment", "parts", "decontaminate"))
-    return [place for place in named if place]
+def _places(data: DataConfig) -> dict[str, Any]:
+    """The places on this machine, or elsewhere, that a source's settings name, by setting."""
+    settings = ("path", "paths", "name", "environment", "parts", "decontaminate")
+    return {name: place for name in settings if (place := getattr(data, name, None))}

@@ -12,6 +12,7 @@ import lightning as L
 from sprig.checkpoint.files import tidy
 from sprig.checkpoint.states import newest_state
 from sprig.config.run_directory import Interrupted
+from sprig.trace.console import visible
 from sprig.trace.records import Trace, read_earlier
 from sprig.training.callbacks.checkpoints import Checkpoints, NotSaved
 from sprig.training.callbacks.interruption import Stopped
@@ -51,7 +52,7 @@ def state_to_go_on_from(checkpoints: Checkpoints) -> Path:
     checkpoints.check_resumable(state)
     tidy(checkpoints.directory)
     for damage in damages:
-        print(f"{damage} The run goes on from {state.parent.name}, the state before.", file=sys.stderr)
+        print(visible(f"{damage} The run goes on from {state.parent.name}, the state before."), file=sys.stderr)
     return state
 
 
@@ -60,7 +61,7 @@ def take_up_trace(trace: Trace, path: Path) -> None:
     try:
         earlier, trace.epochs = read_earlier(path)
     except ValueError as error:
-        print(f"{error} The figures so far are lost; the run goes on.", file=sys.stderr)
+        print(visible(f"{error} The figures so far are lost; the run goes on."), file=sys.stderr)
         return
     run = trace.run
     run.command, run.started, run.seconds = earlier.command, earlier.started, earlier.seconds

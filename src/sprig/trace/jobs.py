@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sprig.trace.console import AtLeast, bare_table, figure, heading
+from sprig.trace.console import AtLeast, bare_table, figure, heading, visible
 from sprig.trace.metrics import shown
 
 
@@ -45,7 +45,7 @@ def draw_jobs(jobs: Sequence[JobResult], monitor: str = "val/loss", mode: str = 
             str(job.number),
             *(figure(job.metrics.get(name)) for name in names),
             Text(job.status, "" if job.status == "done" else "red"),
-            Text(" ".join(job.overrides)),
+            Text(visible(" ".join(job.overrides))),
             Text(Path(job.directory).name if len(parents) == 1 else job.directory),
             style="green" if place == 0 and math.isfinite(job.metrics.get(monitor, math.nan)) else "",
         )
@@ -56,8 +56,8 @@ def draw_jobs(jobs: Sequence[JobResult], monitor: str = "val/loss", mode: str = 
     if not _rank(ranked[0], monitor, mode)[0]:
         # No part of the table, which would break it into lines: it has to survive being copied.
         best = shlex.join(["python", "src/train.py", *ranked[0].overrides])
-        below += [Text("\nThe best of them alone", "bold"), Text(f"    {best}", "cyan")]
-    errors = [Text(f"job {job.number} {job.status}: {job.error}", "red") for job in ranked if job.error]
+        below += [Text("\nThe best of them alone", "bold"), Text(f"    {visible(best)}", "cyan")]
+    errors = [Text(visible(f"job {job.number} {job.status}: {job.error}"), "red") for job in ranked if job.error]
     return Group(head, AtLeast(110, table), *below, *([Text(), *errors] if errors else []))
 
 

@@ -88,24 +88,24 @@ def _first(counts: Mapping[str, float]) -> list[tuple[str, float]]:
     return [*first, (f"{len(more):,} others", sum(more))] if more else first
 
 
-def draw_training_trace(epochs: Sequence[Epoch]) -> RenderableType:
-    """The table of all epochs, the two ways to count padding, and a chart of the losses."""
+def draw_training_trace(epochs: Sequence[Epoch], monitor: str = "val/loss", mode: str = "min") -> RenderableType:
+    """The table of all epochs, the best by monitor in green, the two ways to count padding, a chart of the losses."""
     head = Text("\nTraining trace", "bold")
     if not epochs:
         return Group(head, Text("    nothing was validated"))
     names = shown({name for epoch in epochs for name in epoch.metrics})
     by_step = validated_within_epochs(epochs)
     table = bare_table()
-    for title in ("\nepoch", *(["\nstep"] if by_step else []), *map(heading, names)):
+    for title in ("\nepoch", *(["\nstep"] if by_step else []), *map(heading, map(visible, names))):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("\nobservation", overflow="fold", min_width=20)
-    best = best_epoch(epochs)
+    best = best_epoch(epochs, monitor, mode)
     for epoch in epochs:
         table.add_row(
             str(epoch.epoch),
             *([f"{epoch.step:,}"] if by_step else []),
             *(figure(epoch.metrics.get(name)) for name in names),
-            Text(epoch.observation),
+            Text(visible(epoch.observation)),
             style="green" if epoch is best else "",
         )
     parts: list[RenderableType] = [head, AtLeast(95, table)]
