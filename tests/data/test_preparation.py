@@ -321,7 +321,7 @@ def test_the_examples_of_what_was_left_out_hold_no_secrets_where_these_are_repla
 
 def test_repositories_come_in_a_drawn_order_and_their_files_in_their_own(tmp_path):
     rows = [
-        {"content": f"def f{n}_{g}(a):\n    return a + {n}\n", "path": f"{n}.py", "group": f"{g:02}"}
+        {"content": f"def f{n}_{g:02}(a):\n    return a + {n}\n", "path": f"{n}.py", "group": f"{g:02}"}
         for g in range(20)
         for n in range(3)
     ]

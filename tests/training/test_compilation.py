@@ -106,7 +106,7 @@ def test_nothing_is_compiled_after_a_run_however_it_ends(compiled, monkeypatch, 
     monkeypatch.setattr(torch.compiler, "set_stance", stances.append)
 
     class Fails(L.Callback):
-        def on_validation_start(self, *_):
+        def on_train_batch_end(self, *_):
             raise ValueError("out of memory")
 
     trainer(tmp_path, Compilation(True, "cpu", Training()), max_epochs=2).fit(module(), data(rows_of(8)))
