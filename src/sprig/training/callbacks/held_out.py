@@ -19,6 +19,7 @@ class HeldOutFunctions(L.Callback):
         assert isinstance(pl_module, LanguageModelling)
         # Every process has to log what decides which model is best.
         model = pl_module.whole_transformer()
-        figures = self.judge(model) if trainer.is_global_zero else {}
+        # Put together from its parts, it is on the CPU, where writing takes far longer.
+        figures = self.judge(model.to(pl_module.device)) if trainer.is_global_zero else {}
         for name, value in trainer.strategy.broadcast(figures).items():
             pl_module.log(f"val/{name}", value)
