@@ -117,6 +117,7 @@ def main() -> None:
     torch.compiler.config.force_disable_caches = arguments.cold
 
     def run(name: str, seed: int, seconds: float | None) -> tuple[Race, Model]:
+        torch.compiler.set_stance("default")  # Sprig ends its training with what is compiled turned off
         if arguments.cold:
             torch.compiler.reset()
         race = Race(data, shape, arguments.batch_size, arguments.steps, seconds, seed)

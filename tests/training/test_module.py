@@ -23,6 +23,7 @@ from sprig.training.callbacks.interruption import Interruption, Stopped
 from sprig.training.callbacks.tracing import Tracing
 from sprig.training.config import OptimConfig
 from sprig.training.module import LanguageModelling
+from sprig.training.skipping import Skipping
 
 TOKENIZER = CodeTokenizer.train([], SMALLEST_VOCABULARY)
 
@@ -223,19 +224,28 @@ class Poisons(L.Callback):
         self.kept.append(all(torch.equal(before, after) for before, after in pairs))
 
 
+@pytest.fixture(params=[False, True], ids=["read at once", "read later"])
+def later(request, monkeypatch):
+    """Whether a GPU's way is taken: the optimiser is told what to do with a bad gradient before that is known."""
+    judge = Skipping.judge
+    monkeypatch.setattr(Skipping, "judge", lambda *args, later: judge(*args, later=request.param))
+    return request.param
+
+
 @pytest.mark.parametrize("clip", [None, 1.0])
-def test_a_step_whose_gradient_is_not_finite_is_left_out_and_counted(clip, tmp_path):
+def test_a_step_whose_gradient_is_not_finite_is_left_out_and_counted(clip, later, tmp_path):
     poisons, trained = Poisons([2, 5, 6]), module()
     trainer(tmp_path, poisons, max_steps=10, max_epochs=-1, gradient_clip_val=clip).fit(trained, data(rows_of(12)))
     assert poisons.kept == [number in (2, 5, 6) for number in range(10)]
     assert trained.skipped_steps == 3 and trained.diverged is None
 
 
-def test_after_ten_such_steps_in_a_row_the_run_ends_as_it_last_was(tmp_path):
+def test_after_ten_such_steps_in_a_row_the_run_ends_as_it_last_was(later, tmp_path):
     poisons, trained = Poisons(range(3, 99)), module()
     run = trainer(tmp_path, poisons, max_steps=50, max_epochs=-1)
     run.fit(trained, data(rows_of(20)))
-    assert run.global_step == 13 and trained.skipped_steps == 10
+    assert run.global_step == 13 + later and trained.skipped_steps == 10 + later
+    assert poisons.kept == [False] * 3 + [True] * (10 + later)
     assert "epoch 3 at batch 3" in trained.diverged
     assert all(parameter.isfinite().all() for parameter in trained.parameters())
 
@@ -253,7 +263,13 @@ def test_a_run_by_the_clock_ends_when_its_learning_rate_has_fallen(tmp_path):
     assert max(rates) == 0.01 and rates[-1] < 0.0005 and len(rates) == run.global_step > 20
 
 
-def test_bad_steps_with_a_good_one_between_them_do_not_end_a_run(tmp_path):
+def test_ten_bad_steps_at_the_very_end_are_told(later, tmp_path):
+    trained = module()
+    trainer(tmp_path, Poisons(range(3, 99)), max_steps=13, max_epochs=-1).fit(trained, data(rows_of(20)))
+    assert "epoch 3 at batch 3" in trained.diverged and trained.skipped_steps == 10
+
+
+def test_bad_steps_with_a_good_one_between_them_do_not_end_a_run(later, tmp_path):
     poisons, trained = Poisons([*range(3, 12), *range(13, 20)]), module()
     trainer(tmp_path, poisons, max_steps=25, max_epochs=-1).fit(trained, data(rows_of(20)))
     assert trained.skipped_steps == 16 and trained.diverged is None and trained.global_step == 25

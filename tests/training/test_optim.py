@@ -93,3 +93,36 @@ def test_a_saved_state_continues_the_same_way():
     steps(straight, optimizer, 3)
     steps(resumed, again, 3)
     assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
+
+
+def steps_of(model: nn.Module, optimizer: Muon, found: list[float | None]) -> None:
+    """One step for each, with gradients that are not finite where 1 was found."""
+    for number, bad in enumerate(found):
+        generator = torch.Generator().manual_seed(number)
+        for parameter in model.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+            if bad:
+                parameter.grad.view(-1)[::2] = float("nan")
+        optimizer.found_inf = None if bad is None else torch.tensor(bad)
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_a_step_in_which_infinities_were_found_changes_nothing(name):
+    config = ModelConfig(vocab_size=16, hidden_size=8, intermediate_size=12, num_hidden_layers=2,
+                         num_attention_heads=2, num_key_value_heads=2, head_dim=4)  # fmt: skip
+    torch.manual_seed(0)
+    first = Transformer(config)
+    models = [first, deepcopy(first)]
+    optimizers = [build_optimizer(model, OptimConfig(name=name, weight_decay=0.1)) for model in models]
+    steps_of(models[0], optimizers[0], [None, None])
+    steps_of(models[1], optimizers[1], [0.0, 0.0])
+    before = deepcopy(models[1].state_dict()), deepcopy(optimizers[1].state_dict())
+    for key, weight in models[0].state_dict().items():
+        assert torch.equal(weight, before[0][key]), key
+    steps_of(models[1], optimizers[1], [1.0, 1.0])
+    for key, weight in models[1].state_dict().items():
+        assert torch.equal(weight, before[0][key]), key
+    for number, state in optimizers[1].state_dict()["state"].items():
+        for key, value in state.items():
+            assert torch.equal(value, before[1]["state"][number][key]), (number, key)

@@ -26,8 +26,7 @@ from sprig.training.processes import Processes
 from sprig.training.random_numbers import RandomNumbers
 from sprig.training.schedule import Progress, learning_rate_factor
 from sprig.training.sharding import is_sharded, put_together, shard
-
-_SKIPPED_IN_A_ROW = 10  # steps: a state that gives so many is lost, and no next batch will save it
+from sprig.training.skipping import Skipping
 
 
 class LanguageModelling(L.LightningModule):
@@ -62,11 +61,7 @@ class LanguageModelling(L.LightningModule):
         """Training tokens of all processes since the start of the run, padding not counted."""
         self.train_loss: Tensor | None = None
         """Of this process's rows in the last step, on the device: reading it waits for the step to end."""
-        self.skipped_steps = 0
-        """Whose gradients were not finite."""
-        self.diverged: str | None = None
-        """Why the run was asked to end, if it was."""
-        self._skipped_in_a_row = 0
+        self._skipping = Skipping()
         self._processes = processes or Processes()
         self._optim = optim
         self.optimizer_dtype = optimizer_dtype
@@ -125,26 +120,27 @@ class LanguageModelling(L.LightningModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the gradients' norm; leave the step out if it is not finite.
-
-        Reading the norm waits for the device once a step, so that a bad gradient is never applied.
-        """
+        """Clip the gradients' norm; leave the step out if it is not finite."""
         if self._window.tokens != self._window.first:
             gradients = [parameter.grad for parameter in self.transformer.parameters() if parameter.grad is not None]
             torch._foreach_mul_(gradients, self._window.first / self._window.tokens)
         norm = clip_grad_norm_(self.transformer.parameters(), gradient_clip_val or float("inf"))
-        if norm.isfinite():
-            self._skipped_in_a_row = 0
-            return
-        optimizer.zero_grad()  # without a gradient, a parameter is left alone by the optimiser
-        self.skipped_steps += 1
-        self._skipped_in_a_row += 1
-        if self._skipped_in_a_row == _SKIPPED_IN_A_ROW:
+        place = f"epoch {self.epoch_number} at batch {self.trainer.fit_loop.epoch_loop.batch_idx + 1}"
+        self._skipping.judge(norm, optimizer, place, later=self.device.type == "cuda")
+        if self._skipping.diverged:
             self.trainer.should_stop = True
-            self.diverged = (
-                f"The gradients were not finite {_SKIPPED_IN_A_ROW} steps in a row, the last time in epoch "
-                f"{self.epoch_number} at batch {self.trainer.fit_loop.epoch_loop.batch_idx + 1}: training has diverged."
-            )
+
+    @property
+    def skipped_steps(self) -> int:
+        """Whose gradients were not finite; reading it waits for the last step."""
+        self._skipping.read()
+        return self._skipping.skipped
+
+    @property
+    def diverged(self) -> str | None:
+        """Why the run was asked to end, if it was."""
+        self._skipping.read()
+        return self._skipping.diverged
 
     def optimizer_step(
         self,
@@ -255,7 +251,7 @@ class LanguageModelling(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up."""
         kept = checkpoint["sprig"]
-        self.tokens_seen, self.skipped_steps = kept["tokens_seen"], kept["skipped_steps"]
+        self.tokens_seen, self._skipping.skipped = kept["tokens_seen"], kept["skipped_steps"]
         self._nats, self._counted = (0.0, 0.0) if self._processes.rank else (kept["nats"], kept["counted"])
         self._random_numbers.take_up(kept, self.device)
         self._kept = kept

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from sprig.training.config import OptimConfig
 
@@ -40,7 +41,7 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon on parameter groups with muon=True, AdamW on the others.
+    """Muon on parameter groups with muon=True, PyTorch's AdamW on the others.
 
     Each group has lr and weight_decay (decoupled: a step takes lr * weight_decay off), and momentum or betas.
     Muon's update of a matrix is scaled by sqrt(max(1, rows / columns)), so that one lr serves all shapes.
@@ -48,8 +49,13 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, groups: list[dict[str, Any]], dtype: torch.dtype = torch.float32) -> None:
         """dtype is what the orthogonalisation is computed in; bfloat16 is enough (Jordan et al.)."""
-        super().__init__(groups, {"eps": 1e-10})
+        super().__init__(groups, {"eps": 1e-10, "fused": True})  # loading a state leaves steps on the device for that
         self.dtype = dtype
+        self.found_inf: Tensor | None = None
+        """A float32 scalar on the parameters' device, if there: where it is 1, a step leaves all as it is.
+
+        That is what GradScaler means by the name. The processor need not know it: it does not wait for a GPU.
+        """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -71,32 +77,50 @@ class Muon(torch.optim.Optimizer):
         for (rows, columns), alike in by_shape.items():
             gradients = _gradients(alike)
             momenta = [self._state_of(parameter, "momentum_buffer") for parameter in alike]
+            if self.found_inf is not None:  # a gradient that equals the momentum does not change it
+                bad = self.found_inf.bool()
+                gradients = [torch.where(bad, *pair) for pair in zip(momenta, gradients, strict=True)]
             torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
             nesterov = torch._foreach_lerp(gradients, momenta, group["momentum"])
-            updates = orthogonalise(torch.stack(list(nesterov)), self.dtype).unbind()
-            torch._foreach_mul_(alike, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(alike, updates, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+            updates = orthogonalise(torch.stack(list(nesterov)), self.dtype)
+            decay = group["lr"] * group["weight_decay"]
+            if self.found_inf is not None:
+                updates, decay = updates * (1 - self.found_inf), decay * (1 - self.found_inf)
+            torch._foreach_mul_(alike, 1 - decay)
+            torch._foreach_add_(alike, updates.unbind(), alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
     def _adamw(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         beta1, beta2 = group["betas"]
-        gradients = _gradients(parameters)
-        first = [self._state_of(parameter, "exp_avg") for parameter in parameters]
-        second = [self._state_of(parameter, "exp_avg_sq") for parameter in parameters]
-        group["steps"] = group.get("steps", 0) + 1
-        torch._foreach_lerp_(first, gradients, 1 - beta1)
-        torch._foreach_mul_(second, beta2)
-        torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
-        denominators = torch._foreach_sqrt(second)
-        torch._foreach_div_(denominators, (1 - beta2 ** group["steps"]) ** 0.5)
-        torch._foreach_add_(denominators, group["eps"])
-        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_addcdiv_(parameters, first, denominators, -group["lr"] / (1 - beta1 ** group["steps"]))
+        adamw(
+            parameters,
+            _gradients(parameters),
+            [self._state_of(parameter, "exp_avg") for parameter in parameters],
+            [self._state_of(parameter, "exp_avg_sq") for parameter in parameters],
+            [],
+            [self._steps_of(parameter) for parameter in parameters],
+            fused=True,
+            found_inf=self.found_inf,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )
 
     def _state_of(self, parameter: Tensor, name: str) -> Tensor:
         state = self.state[parameter]
         if name not in state:
             state[name] = torch.zeros_like(parameter)
         tensor: Tensor = state[name]
+        return tensor
+
+    def _steps_of(self, parameter: Tensor) -> Tensor:
+        state = self.state[parameter]
+        if "step" not in state:
+            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        tensor: Tensor = state["step"]
         return tensor
 
 
