@@ -56,7 +56,8 @@ def batches(data: Prepared) -> list[list[list[int]]]:
 
 @pytest.mark.parametrize("shard", [1 << 25, 200])
 def test_what_was_prepared_elsewhere_is_the_same_data(shard, address, made, tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "SHARD", shard)
+    for name in ("SHARD", "FIRST_SHARD", "ONE_SHARD"):
+        monkeypatch.setattr(shards, name, shard)
     there = prepare(prepared.Config(path=address, fim_rate=0.5, **ROWS), tmp_path / "cache")
     here = prepare(made.config, made.folder.parent)
     assert here.folder == made.folder and len(here.train) == len(there.train) == (1 if shard > 200 else 5)

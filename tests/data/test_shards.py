@@ -25,7 +25,8 @@ def tokenizer() -> CodeTokenizer:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(shards, "SHARD", 20)
+    for name in ("SHARD", "FIRST_SHARD", "ONE_SHARD"):
+        monkeypatch.setattr(shards, name, 20)
 
 
 def corpus_of(lengths: list[int]) -> Corpus:
@@ -113,6 +114,29 @@ def test_the_order_of_the_shards_changes_with_the_epoch_and_repeats_with_the_see
     assert shards_in_order(first) != shards_in_order(second)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "sizes"),
+    [(40, [40]), (41, [10, 20, 11]), (150, [10, 20, 40, 80]), (400, [10, 20, 40, 80, 80, 80, 80, 10])],
+)
+def test_the_shards_of_a_large_corpus_grow_from_a_small_one(tokens, sizes, monkeypatch):
+    for name, size in (("FIRST_SHARD", 10), ("ONE_SHARD", 40), ("SHARD", 80)):
+        monkeypatch.setattr(shards, name, size)
+    made = shards_of(corpus_of([1] * tokens), None, CONFIG)
+    assert [made.rows(0, number).corpus.tokens for number in range(len(made))] == sizes
+
+
+def test_every_pass_begins_with_the_shards_that_grow(monkeypatch):
+    for name, size in (("FIRST_SHARD", 10), ("ONE_SHARD", 10), ("SHARD", 40)):
+        monkeypatch.setattr(shards, name, size)
+    loader = BatchLoader(shards_of(corpus_of([1] * 700), None, CONFIG), 4, seed=0, trim=False)
+    orders = []
+    for _ in range(3):
+        read = [id for batch in targets(loader) for id in batch]
+        orders.append(list(dict.fromkeys(0 if id < 10 else 1 if id < 30 else 2 + (id - 30) // 40 for id in read)))
+    assert all(order[:2] == [0, 1] and sorted(order[2:]) == list(range(2, 19)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+
+
 def test_the_next_shard_is_made_while_the_one_before_it_is_read():
     begun = [threading.Event() for _ in range(3)]
 
@@ -184,7 +208,8 @@ def test_shards_of_a_pass_are_turned_each_with_draws_of_its_own(tokenizer, monke
         np.concatenate((twice.starts, twice.starts[1:] + size)),
         np.zeros(2 * len(twice), dtype=np.int32),
     )
-    monkeypatch.setattr(shards, "SHARD", size)
+    for name in ("SHARD", "FIRST_SHARD", "ONE_SHARD"):
+        monkeypatch.setattr(shards, name, size)
     made = shards_of(same, tokenizer, config)
     assert len(made) == 2
     first, second = made.rows(0, 0).corpus.ids.tobytes(), made.rows(0, 1).corpus.ids.tobytes()

@@ -87,7 +87,8 @@ class BatchLoader:
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        """With seed None rows come in their own order; else shards are shuffled, and the rows of each of them.
+        """With seed None rows come in their own order; else shards are shuffled once they do not grow any more, and the
+        rows of each of them.
 
         batch_size is that of all processes together; this one, of number rank, has every processes-th row of a batch.
         """
@@ -149,11 +150,11 @@ class BatchLoader:
             self.epoch, self._over, self._next = position["epoch"], False, _START
 
     def _order_of_shards(self) -> list[int]:
-        count = len(self.shards)
-        if self.seed is None:
-            return list(range(count))
-        order: list[int] = np.random.default_rng([self.seed, self.epoch, 0, 1]).permutation(count).tolist()
-        return order
+        order = np.arange(len(self.shards))
+        if self.seed is not None:
+            np.random.default_rng([self.seed, self.epoch, 0, 1]).shuffle(order[self.shards.growing :])
+        numbers: list[int] = order.tolist()
+        return numbers
 
     def _order(self, lengths: NDArray[np.int64], shard: int) -> list[NDArray[np.int64]]:
         """Row numbers of each batch of a shard's rows in this epoch."""
