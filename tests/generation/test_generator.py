@@ -81,20 +81,9 @@ def test_every_context_opens_with_end_of_text() -> None:
     assert contexts == [[[256, 97, 98], [256, 99, 100]]]
 
 
-def test_a_prompt_that_spells_a_special_token_or_holds_one_does_not_stop() -> None:
+def test_a_prompt_that_spells_a_special_token_does_not_stop() -> None:
     [spelt] = writer("?abc", max_position_embeddings=64).generate(["<|endoftext|>?"], GREEDY)
     assert (spelt.completion, spelt.stop_reason) == ("abc", "end of text")
-    [held] = writer("?abc").generate_ids([[*b"x", 256, *b"?"]], GREEDY)
-    assert (held.completion, held.stop_reason) == ("abc", "end of text")
-
-
-def test_tokenised_prompts_give_what_their_texts_give() -> None:
-    generator = Generator(random_model(), ByteTokenizer())
-    from_text = generator.generate(MANY_LENGTHS, drawing(num_samples=2))
-    from_ids = generator.generate_ids([list(prompt.encode()) for prompt in MANY_LENGTHS], drawing(num_samples=2))
-    assert [(r.prompt, r.completion, r.token_ids, r.stop_reason) for r in from_text] == [
-        (r.prompt, r.completion, r.token_ids, r.stop_reason) for r in from_ids
-    ]
 
 
 def test_results_stand_in_the_order_of_the_prompts_samples_side_by_side() -> None:
@@ -226,7 +215,6 @@ def test_an_empty_prompt_is_refused() -> None:
     generator = writer("ab")
     for ask in (
         lambda: generator.generate([""], GREEDY),
-        lambda: generator.generate_ids([[]], GREEDY),
         lambda: generator.stream("", GREEDY),
     ):
         with pytest.raises(ValueError, match="prompt is empty"):

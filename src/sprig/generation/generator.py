@@ -86,16 +86,7 @@ class Generator:
         out of its range, or if the model's logits are not finite.
         """
         assert not isinstance(prompts, str), "prompts is a sequence of texts"
-        rows = self._rows([self.tokenizer.encode(prompt) for prompt in prompts], prompts, config)
-        return self._complete(rows, config, trace)
-
-    def generate_ids(
-        self, prompts: Sequence[Sequence[int]], config: SamplingConfig, trace: bool = False
-    ) -> list[Generation]:
-        """The same for prompts already tokenised, the opening token in front not included."""
-        ids = [list(prompt) for prompt in prompts]
-        rows = self._rows(ids, [self.tokenizer.decode(prompt) for prompt in ids], config)
-        return self._complete(rows, config, trace)
+        return self._complete(self._rows(prompts, config), config, trace)
 
     def stream(self, prompt: str, config: SamplingConfig) -> Steps[str, None, Generation]:
         """The completion of one prompt in pieces, each as soon as it is final; its Generation is returned.
@@ -106,7 +97,7 @@ class Generator:
         """
         if config.num_samples != 1:
             raise ValueError(f"num_samples={config.num_samples}: one completion at a time can be streamed.")
-        [row] = self._rows([self.tokenizer.encode(prompt)], [prompt], config)
+        [row] = self._rows([prompt], config)
         return self._stream(row, config)
 
     def _stream(self, row: _Row, config: SamplingConfig) -> Steps[str, None, Generation]:
@@ -121,12 +112,13 @@ class Generator:
         self._finish([row], time.perf_counter() - started)
         return row.result
 
-    def _rows(self, prompts: Sequence[list[int]], texts: Sequence[str], config: SamplingConfig) -> list[_Row]:
+    def _rows(self, prompts: Sequence[str], config: SamplingConfig) -> list[_Row]:
         """Every completion that is asked for, after the checks of what was asked."""
         config.check()
         context = self.model.config.max_position_embeddings
         rows = []
-        for number, (ids, text) in enumerate(zip(prompts, texts, strict=True)):
+        for number, prompt in enumerate(prompts):
+            ids = self.tokenizer.encode(prompt)
             name = "prompt" if len(prompts) == 1 else f"prompt {number + 1} of {len(prompts)}"
             if not ids:
                 raise ValueError(f"{name} is empty: give it the code that the model is to continue.")
@@ -136,7 +128,7 @@ class Generator:
                     f"context holds {context}: shorten it, it is not cut."
                 )
             for sample in range(config.num_samples):
-                result = Generation(text, completion="", token_ids=[], stop_reason="", tokens_per_second=0.0)
+                result = Generation(prompt, completion="", token_ids=[], stop_reason="", tokens_per_second=0.0)
                 rows.append(_Row(ids, generator_for(config.seed, number, sample), result))
         return rows
 
