@@ -5,31 +5,25 @@ installer has left (PEP 376), so that each file comes with its package as its gr
 """
 
 import csv
-import json
-import os
 import posixpath
-import re
 import stat
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from email.message import Message
 from functools import lru_cache
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import distributions
+from operator import attrgetter
 from pathlib import Path
-from typing import cast
 
 from sprig.data.cleaning.licenses import of_metadata
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
-from sprig.data.reading import Unfit, read_bytes, read_source, shown, why
+from sprig.data.installed_packages import Installed, normalised
+from sprig.data.reading import Unfit, read_source, shown, why
 
 _BELOW_A_ROOT = ("lib/python*/site-packages", "lib64/python*/site-packages", "lib/python*/dist-packages")
 _BELOW_A_ROOT_OF_WINDOWS = ("Lib/site-packages",)
-# Of each file that the installer has left: larger ones are no records. The largest packages there are have some 50,000
-# files.
-_MAX_BYTES, _MAX_LINES = 20_000_000, 200_000
 
 
 @dataclass
@@ -61,7 +55,7 @@ def state(config: Config) -> Iterator[str]:
     """The packages with their versions, and their files with sizes and times."""
     skips = Skips()
     for name, distribution in _chosen(config, skips):
-        yield f"{name} {_version(distribution)} {of_metadata(_metadata(distribution))}"
+        yield f"{name} {distribution.identity[1]} {of_metadata(distribution.fields)}"
         for path, file in _files(name, distribution, skips):
             try:
                 status = file.lstat()
@@ -70,9 +64,9 @@ def state(config: Config) -> Iterator[str]:
             yield f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
-def _documents(chosen: list[tuple[str, "_Installed"]], max_file_bytes: int, skips: Skips) -> Iterator[Document]:
+def _documents(chosen: list[tuple[str, Installed]], max_file_bytes: int, skips: Skips) -> Iterator[Document]:
     for name, distribution in chosen:
-        license = of_metadata(_metadata(distribution))
+        license = of_metadata(distribution.fields)
         for path, file in _files(name, distribution, skips):
             try:
                 text = read_source(file, max_file_bytes)
@@ -82,19 +76,19 @@ def _documents(chosen: list[tuple[str, "_Installed"]], max_file_bytes: int, skip
             yield Document(text, path, group=name, language="python", license=license)
 
 
-def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, "_Installed"]]:
+def _chosen(config: Config, skips: Skips) -> Iterator[tuple[str, Installed]]:
     """The distributions that config names, with their normalised names, in the order of these."""
     folders = _site_packages(config.environment)
-    readable, named = list[_Installed](), dict[str, _Installed]()
+    readable, named = list[Installed](), dict[str, Installed]()
     for folder in sorted(Path(str(getattr(found, "_path", ""))) for found in distributions(path=folders)):
         try:
-            _identity(installed := _Installed(folder))
+            (installed := Installed(folder)).identity  # noqa: B018  which reads its metadata
         except Unfit:
             skips.add("package with damaged metadata", folder.name.partition("-")[0])
         else:
             readable.append(installed)
-    for distribution in sorted(readable, key=_identity):
-        name = _normalised(_name(distribution))
+    for distribution in sorted(readable, key=attrgetter("identity")):
+        name = distribution.identity[0]
         if not name:
             skips.add("package without a name", str(distribution.folder))
         elif name in named:
@@ -130,100 +124,22 @@ def _site_packages(environment: str) -> list[str]:
     return sorted({str(folder.resolve()) for folder in below})
 
 
-class _Installed(Distribution):
-    """A package whose records are read as strangers' files are: regular ones of UTF-8 and of some size, or Unfit."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        """That of the installer's records."""
-        self._texts: dict[str, str | None] = {}
-
-    def read_text(self, filename: str) -> str | None:
-        """The text of a record, None where there is none; "" stands for the folder itself, which was once a file."""
-        if filename in ("RECORD", "SOURCES.txt", "direct_url.json"):
-            return self._read(self.folder / filename)
-        if filename not in self._texts:  # what was good once does not become damaged
-            self._texts[filename] = self._read(self.folder / filename)
-        return self._texts[filename]
-
-    def locate_file(self, path: str | os.PathLike[str]) -> Path:
-        """Where a file of the record is."""
-        return self.folder.parent / path
-
-    def record(self) -> list[str] | None:
-        """Paths of the files that were installed, None where none were recorded; Unfit, csv.Error, ValueError.
-
-        Distribution.files leaves out those that are gone from Python 3.12 on, uncounted.
-        """
-        if record := self.read_text("RECORD"):
-            return [_path(row) for row in csv.reader(record.splitlines()) if row]
-        sources = self.read_text("SOURCES.txt")
-        return sources.splitlines() if sources else None
-
-    def _read(self, path: Path) -> str | None:
-        try:
-            if stat.S_ISDIR(path.stat().st_mode):
-                return None
-        except (FileNotFoundError, NotADirectoryError):  # links to nothing included: there is no record
-            return None
-        except OSError:
-            raise Unfit("unreadable") from None
-        data = read_bytes(path, _MAX_BYTES)
-        if data.count(b"\n") + data.count(b"\r") > 2 * _MAX_LINES:
-            raise Unfit(f"file over {_MAX_LINES:,} lines")
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            raise Unfit("not UTF-8") from None
-
-
-def _path(row: list[str]) -> str:
-    """The path of a row of a record: path, digest, size. ValueError where it is something else."""
-    path, *others = row
-    if len(others) > 2 or not all(map(str.isdecimal, filter(None, others[1:]))):
-        raise ValueError("no row of a record")
-    return path
-
-
 def _known(names: Iterable[str], installed: Iterable[str], key: str, alike: float) -> set[str]:
     """The names as they are normalised; ValueError for one that is not installed where one as much alike is."""
     for name in names:
-        nearest = get_close_matches(_normalised(name), installed, n=1, cutoff=alike)
-        if _normalised(name) not in installed and nearest:
+        nearest = get_close_matches(normalised(name), installed, n=1, cutoff=alike)
+        if normalised(name) not in installed and nearest:
             raise ValueError(f"data.{key}: no package {name!r} is installed; did you mean {nearest[0]!r}?")
-    return set(map(_normalised, names))
+    return set(map(normalised, names))
 
 
-def _normalised(name: str) -> str:
-    """One spelling for all that mean the same package (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _metadata(distribution: _Installed) -> Message:
-    """Its fields; get() is None for one that is not there, where [] warns that it will raise KeyError."""
-    return cast(Message, distribution.metadata)
-
-
-def _name(distribution: _Installed) -> str:
-    return str(_metadata(distribution).get("Name", ""))  # of a package that was removed by half, there is none
-
-
-def _version(distribution: _Installed) -> str:
-    return str(_metadata(distribution).get("Version", ""))
-
-
-def _identity(distribution: _Installed) -> tuple[str, str, str]:
-    """What orders distributions, those of one name included, whatever the order on disk."""
-    return _normalised(_name(distribution)), _version(distribution), str(distribution.folder)
-
-
-def _files(name: str, distribution: _Installed, skips: Skips) -> Iterator[tuple[str, Path]]:
+def _files(name: str, distribution: Installed, skips: Skips) -> Iterator[tuple[str, Path]]:
     """Yield ("click/click/core.py", where it is) for the package's files in the order of their paths.
 
     A record is a text that anybody may have written: what it names outside the environment is left out.
     """
     try:
-        editable, record = _is_editable(distribution), distribution.record()
+        editable, record = distribution.editable, distribution.record()
     except (Unfit, csv.Error, ValueError, TypeError, RuntimeError):
         skips.add("package with a damaged record", name)
         return
@@ -258,12 +174,3 @@ def _files(name: str, distribution: _Installed, skips: Skips) -> Iterator[tuple[
 def _stands_below(folder: str, root: Path) -> bool:
     """Whether root / folder is really below root, links on the way followed; a package's files share their folders."""
     return (root / folder).resolve().is_relative_to(root.resolve())
-
-
-def _is_editable(distribution: _Installed) -> bool:
-    """Whether only a pointer to the package is installed (PEP 610)."""
-    origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-    folder = origin.get("dir_info") or {} if isinstance(origin, dict) else None
-    if not isinstance(folder, dict):
-        raise TypeError("no object of JSON where there must be one")
-    return bool(folder.get("editable"))
