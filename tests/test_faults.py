@@ -138,6 +138,21 @@ def break_weights() -> None:
     Checkpoints.on_train_batch_end = on_train_batch_end  # type: ignore[method-assign]
 
 
+def bad_gradients(*steps: int) -> Strike:
+    """Gradients are nan in these steps, counted from 1."""
+
+    def strike() -> None:
+        original, calls = LanguageModelling.training_step, iter(range(1, 10**6))
+
+        def training_step(self: Any, *arguments: Any) -> torch.Tensor:
+            loss = original(self, *arguments)
+            return loss * math.nan if next(calls) in steps else loss
+
+        LanguageModelling.training_step = training_step  # type: ignore[method-assign]
+
+    return strike
+
+
 def hang_when_stopped() -> None:
     """SIGTERM in a validation that hangs, and once more."""
     send(signal.SIGTERM)()
@@ -370,3 +385,25 @@ def test_what_is_saved_survives_every_fault_of_the_table(
             print(f"{name:45}{fate}")
         print(f"survived {list(fates.values()).count('survived')} of {len(fates)}")
     assert set(fates.values()) == {"survived"}
+
+
+@pytest.mark.slow
+def test_ten_bad_gradients_in_a_row_end_a_run_with_the_place_and_its_last_good_weights(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    settings = [*SETTINGS, "hydra.run.dir=run", f"cache_dir={undisturbed.parent / 'cache'}"]
+    code, errors = run(tmp_path, *settings, strike=bad_gradients(*range(3, 13)))
+    assert code == 1 and "not finite 10 steps in a row, the last time in epoch 2 at batch 6" in errors
+    assert "What it was before is saved; lower optim.lr and start again." in errors and "Traceback" not in errors
+    assert json.loads((tmp_path / "run" / "trace.json").read_text())["training"]["skipped_steps"] == 10
+    ended = load(tmp_path / "run" / "checkpoints" / "last").transformer
+    assert all(parameter.isfinite().all() for parameter in ended.parameters())
+
+
+@pytest.mark.slow
+def test_a_bad_gradient_is_counted_once_across_a_kill(undisturbed: Path, tmp_path: Path) -> None:
+    settings = [*SETTINGS, "hydra.run.dir=run", f"cache_dir={undisturbed.parent / 'cache'}"]
+    code, errors = run(tmp_path, *settings, strike=both(bad_gradients(3), at_step(5, kill)))
+    assert code == -9, errors
+    assert run(tmp_path, f"resume={tmp_path / 'run'}") == (0, "")
+    assert json.loads((tmp_path / "run" / "trace.json").read_text())["training"]["skipped_steps"] == 1

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import zlib
@@ -81,6 +82,11 @@ def functions(text: str) -> Build:
     return code({"bad.py": text}, unit="function")
 
 
+def cleaned(text: str) -> Build:
+    """A file to which is done what is done to files by default, but that no filter is in the way."""
+    return code({"bad.py": text}, syntax=True, redact=True, near_duplicates=0.7)
+
+
 def secret_outside(root: Path) -> Path:
     return written(root.parent / "outside" / "secret.py", "secret = 1\n")
 
@@ -95,6 +101,18 @@ def link(target: str, name: str = "bad.py") -> Callable[[Path], None]:
 
 def pipe(name: str) -> Callable[[Path], None]:
     return lambda root: os.mkfifo(root / name)
+
+
+def device(name: str) -> Callable[[Path], None]:
+    """That of /dev/null; a pipe where nobody may make one."""
+
+    def make(root: Path) -> None:
+        try:
+            os.mknod(root / name, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        except PermissionError:
+            os.mkfifo(root / name)
+
+    return make
 
 
 def socket_at(name: str) -> Callable[[Path], None]:

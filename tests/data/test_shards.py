@@ -1,4 +1,5 @@
 import threading
+from collections import Counter
 from itertools import chain
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_shards_have_every_document_once_and_about_as_many_tokens_each(lengths):
     parts = [made.rows(0, number).corpus for number in range(len(made))]
     assert np.concatenate([part.ids for part in parts]).tolist() == corpus.ids.tolist()
     assert np.concatenate([part.lengths for part in parts]).tolist() == lengths
-    assert all(part.tokens < 20 + max(lengths) for part in parts)
+    assert all(part.tokens < 30 + max(lengths) for part in parts)
     assert [len(made.rows(0, number)) for number in range(len(made))] == list(made.counts(0))
 
 
@@ -116,7 +117,7 @@ def test_the_order_of_the_shards_changes_with_the_epoch_and_repeats_with_the_see
 
 @pytest.mark.parametrize(
     ("tokens", "sizes"),
-    [(40, [40]), (41, [10, 20, 11]), (150, [10, 20, 40, 80]), (400, [10, 20, 40, 80, 80, 80, 80, 10])],
+    [(40, [40]), (41, [10, 20, 11]), (150, [10, 20, 40, 80]), (400, [10, 20, 40, 80, 80, 80, 90])],
 )
 def test_the_shards_of_a_large_corpus_grow_from_a_small_one(tokens, sizes, monkeypatch):
     for name, size in (("FIRST_SHARD", 10), ("ONE_SHARD", 40), ("SHARD", 80)):
@@ -197,6 +198,33 @@ def test_turned_documents_of_several_shards_fill_the_announced_batches_and_leave
     prefix = tokenizer.special_id(FILL_IN_THE_MIDDLE[0])
     turned = sum(id == prefix for batch in first for id in batch)
     assert len(TEXTS) // 2 < turned <= len(TEXTS)
+
+
+def test_turned_documents_crowd_no_shard_out(tokenizer, monkeypatch):
+    """What is more than was announced is left out of each shard, and none of them goes without."""
+    for name, size in (("FIRST_SHARD", 100), ("ONE_SHARD", 100), ("SHARD", 400)):
+        monkeypatch.setattr(shards, name, size)
+    config = DataConfig(seq_len=16, layout="packed", fim_rate=1.0)
+    made = shards_of(real(tokenizer), tokenizer, config)
+    loader = BatchLoader(made, 2, seed=0, trim=False)
+    assert len(made) > 2
+    read = Counter(loader.position()["shard"] for _ in range(3) for _ in loader)
+    assert read == {shard: 3 * -(-rows // 2) for shard, rows in enumerate(made.counts(0))}
+
+
+def test_where_a_pass_stands_is_not_taken_for_a_place_among_other_shards(monkeypatch):
+    corpus = corpus_of([5] * 50)
+    before = shards_of(corpus, None, CONFIG).outline
+    assert shards_of(corpus, None, CONFIG).outline == before
+    monkeypatch.setattr(shards, "FIRST_SHARD", 10)
+    assert shards_of(corpus, None, CONFIG).outline != before
+
+
+def test_what_long_documents_span_is_one_shard_that_grows_at_most_once(monkeypatch):
+    for name, size in (("FIRST_SHARD", 10), ("ONE_SHARD", 10), ("SHARD", 40)):
+        monkeypatch.setattr(shards, name, size)
+    made = shards_of(corpus_of([60] * 9), None, CONFIG)
+    assert made.growing == 1 and len(made) == 9
 
 
 def test_shards_of_a_pass_are_turned_each_with_draws_of_its_own(tokenizer, monkeypatch):

@@ -127,5 +127,9 @@ def test_the_compiler_that_is_missing_is_named(monkeypatch, tmp_path):
     for name in ("g++", "clang"):
         (tmp_path / name).touch(mode=0o755)
     assert (compilation.compiler_missing("cpu"), compilation.compiler_missing("cuda")) == ("", "")
+    monkeypatch.setattr(compilation.sysconfig, "get_path", lambda _: str(tmp_path))
+    assert compilation.compiler_missing("cpu").startswith("Python.h")
+    (tmp_path / "Python.h").touch()
+    assert compilation.compiler_missing("cpu") == ""
     monkeypatch.setenv("CXX", "/opt/none")
     assert compilation.compiler_missing("cpu") == "/opt/none"

@@ -41,6 +41,24 @@ def test_a_matrix_without_a_gradient_signal_stays_finite():
     assert torch.isfinite(orthogonalise(torch.zeros(1, 4, 4), torch.bfloat16)).all()
 
 
+def test_a_step_of_muon_is_that_of_its_formulas():
+    """Nesterov's momentum as Jordan et al. have it, orthogonalised, scaled by the shape; decay by itself."""
+    generator = torch.Generator().manual_seed(0)
+    weight, momentum = torch.randn(12, 4, generator=generator), torch.zeros(12, 4)
+    layer = nn.Linear(4, 12, bias=False)
+    layer.weight.data.copy_(weight)
+    group = {"params": list(layer.parameters()), "muon": True, "lr": 0.1, "momentum": 0.9, "weight_decay": 0.5}
+    optimizer = Muon([group])
+    for _ in range(3):
+        gradient = torch.randn(12, 4, generator=generator)
+        layer.weight.grad = gradient.clone()
+        optimizer.step()
+        momentum = 0.9 * momentum + 0.1 * gradient
+        update = orthogonalise((0.1 * gradient + 0.9 * momentum)[None], torch.float32)[0]
+        weight = weight * (1 - 0.1 * 0.5) - 0.1 * 3**0.5 * update
+    assert torch.allclose(layer.weight, weight, atol=1e-5)
+
+
 def test_adamw_groups_follow_torchs_own_adamw():
     torch.manual_seed(0)
     ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)

@@ -46,14 +46,20 @@ def two(*arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def fit(
-    folder: Path, processes: Processes, *, bad: Sequence[list[int]] = (), ema: float | None = None, **settings: Any
+    folder: Path,
+    processes: Processes,
+    *,
+    bad: Sequence[list[int]] = (),
+    ema: float | None = None,
+    optimizer: str = "adamw",
+    **settings: Any,
 ) -> dict[str, Any]:
     """Train ten batches of four rows, of which bad ones, [rank, number] from 0, give no finite loss; what came of it.
 
     The other settings are the Trainer's. Where weights are sharded, rank 0's are all of them.
     """
     trained = LanguageModelling(
-        module().transformer, OptimConfig(name="adamw", lr=0.003, ema=ema), ["loss"], TOKENIZER.token_bytes,
+        module().transformer, OptimConfig(name=optimizer, lr=0.003, ema=ema), ["loss"], TOKENIZER.token_bytes,
         processes=processes,
     )  # fmt: skip
 

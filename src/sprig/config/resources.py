@@ -53,14 +53,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def memory_explained(settings: TrainConfig, precision: str) -> Iterator[None]:
-    """Turn an end of memory into a ValueError, in two lines, that names what lowers it."""
+    """Turn an end of memory into a ValueError that names what lowers it."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         raise ValueError(
-            f"Out of memory. What lowers it, the most first:\n  {how_to_take_less(settings, precision)}"
+            f"Out of memory. What lowers it, the most first:\n  {how_to_take_less(settings, precision)}\n"
+            "A run that is gone on with by resume= can change those of trainer.* alone."
         ) from error
 
 

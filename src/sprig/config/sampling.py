@@ -53,15 +53,16 @@ def sample(settings: SampleConfig, directory: Path) -> None:
 def _stream(generator: Generator, prompt: str, settings: SampleConfig) -> Generation:
     """One completion, each piece of it written as it comes."""
     open_console()  # for characters that the terminal has not
+    pieces = generator.stream(prompt, settings)  # ValueError for a prompt that is refused
     _write(prompt)
-    pieces = generator.stream(prompt, settings)
     try:
         while True:
             _write(next(pieces))
     except StopIteration as end:
-        _write("\n")
         whole: Generation = end.value
         return whole
+    finally:
+        _write("\n")
 
 
 def _write(code: str) -> None:

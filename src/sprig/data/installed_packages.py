@@ -6,6 +6,7 @@ Where it stands: beside the source `packages`, which chooses among them and read
 import csv
 import json
 import os
+import posixpath
 import re
 import stat
 from email.message import Message
@@ -31,7 +32,7 @@ class Installed(Distribution):
 
     def read_text(self, filename: str) -> str | None:
         """The text of a record, None where there is none; "" stands for the folder itself, which was once a file."""
-        if filename in ("RECORD", "SOURCES.txt", "direct_url.json"):
+        if filename in ("RECORD", "installed-files.txt", "SOURCES.txt", "direct_url.json"):
             return self._read(self.folder / filename)
         if filename not in self._texts:  # what was good once does not become damaged
             self._texts[filename] = self._read(self.folder / filename)
@@ -48,6 +49,8 @@ class Installed(Distribution):
         """
         if record := self.read_text("RECORD"):
             return [_path(row) for row in csv.reader(record.splitlines()) if row]
+        if installed := self.read_text("installed-files.txt"):  # of a time before RECORD, from the folder of records on
+            return [posixpath.join(self.folder.name, path) for path in installed.splitlines()]
         sources = self.read_text("SOURCES.txt")
         return sources.splitlines() if sources else None
 

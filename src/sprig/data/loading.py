@@ -70,7 +70,7 @@ _START = _Place(0, 0, 0)
 
 
 class BatchLoader:
-    """Iterates over an epoch's batches; the last one is filled up with rows that count nowhere.
+    """Iterates over an epoch's batches; the last one of each shard is filled up with rows that count nowhere.
 
     With trim, rows of like length are batched together and a batch ends with its longest row: padding is not
     computed, at the price of shapes that differ between batches.
@@ -122,14 +122,15 @@ class BatchLoader:
 
     def _made(self, place: _Place) -> Iterator[tuple[_Place, Batch]]:
         """The batches behind a place, each with its own."""
-        announced, shards, first = len(self), self._order_of_shards(), place
+        counts, shards, first = self.shards.counts(self.epoch), self._order_of_shards(), place
         for ordinal in range(first.shard, len(shards)):
+            announced = -(-counts[shards[ordinal]] // self.batch_size)
             rows = self.shards.rows(self.epoch, shards[ordinal])
             if ordinal + 1 < len(shards):
                 self.shards.make_ahead(self.epoch, shards[ordinal + 1])
             lengths = rows.lengths
             within = first.within if ordinal == first.shard else 0
-            for numbers in self._order(lengths, shards[ordinal])[within : within + announced - place.handed_out]:
+            for numbers in self._order(lengths, shards[ordinal])[within:announced]:
                 within += 1
                 place = _Place(place.handed_out + 1, ordinal, within)
                 yield place, self._batch(rows, numbers[self.rank :: self.processes], int(lengths[numbers].sum()))

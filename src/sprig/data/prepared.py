@@ -40,7 +40,8 @@ class Prepared:
         """What has to be the same for a run to go on with these rows where it stopped."""
         config = self.config
         shape = f"{config.layout} rows of {config.seq_len}, fim_rate {config.fim_rate}, {self.train_tokens} tokens"
-        return {**self.fingerprints, "tokenizer": self.tokenizer.fingerprint, "rows": shape}
+        rows = f"{shape}, {self.train.outline}"
+        return {**self.fingerprints, "tokenizer": self.tokenizer.fingerprint, "rows": rows}
 
 
 def sample_to_follow(documents: Documents, tokenizer: CodeTokenizer, seq_len: int) -> Document:

@@ -48,12 +48,17 @@ class Shards:
     def __len__(self) -> int:
         return len(self._counts)
 
+    @property
+    def outline(self) -> str:
+        """How the corpus is cut, in words: where a pass stands means something with the same cuts only."""
+        return f"shards of {', '.join(map(str, self._counts))}" if len(self) > 1 else "one shard"
+
     def counts(self, epoch: int) -> Sequence[int]:
         """Rows of each shard in this pass.
 
         Documents that are turned for filling in the middle have a few tokens more, which is not known before it is
-        done: with several shards, those are the numbers of rows before turning, and what goes beyond their sum is left
-        for another pass.
+        done: with several shards, those are the numbers of rows before turning, and what goes beyond the batches of
+        each is left for another pass.
         """
         return [len(self.rows(epoch, 0))] if len(self) == 1 else self._counts
 
@@ -91,7 +96,7 @@ class Shards:
 def shards_of(corpus: Corpus, tokenizer: CodeTokenizer, config: DataConfig) -> Shards:
     """The rows that config says, of shards of whole documents."""
     sizes = _sizes(corpus.tokens)
-    cuts = np.searchsorted(corpus.starts, np.cumsum(sizes))
+    cuts = np.searchsorted(corpus.starts, np.cumsum(sizes, dtype=np.int64))
     bounds = np.unique([0, *cuts, len(corpus)]).tolist()
 
     def make(epoch: int, shard: int) -> Rows:
@@ -105,12 +110,12 @@ def shards_of(corpus: Corpus, tokenizer: CodeTokenizer, config: DataConfig) -> S
     outline = replace(corpus, ids=np.empty(0, corpus.ids.dtype))  # packing reads no ids, which may be far away
     parts = (outline.part(first, last) for first, last in pairwise(bounds))
     counts = [len(pack(part, config.seq_len, config.layout)) for part in parts]
-    return Shards(make, counts, sum(size < SHARD for size in sizes))
+    return Shards(make, counts, len(np.unique(cuts[: sum(size < SHARD for size in sizes)])))
 
 
 def _sizes(tokens: int) -> list[int]:
-    """Of each shard of so many tokens but the last, which has the rest."""
+    """Tokens of each shard but the last, which has the rest: half as many as the one before it, or more."""
     sizes: list[int] = []
-    while tokens > ONE_SHARD and sum(sizes) + (size := min(FIRST_SHARD << len(sizes), SHARD)) < tokens:
+    while tokens > ONE_SHARD and sum(sizes) + (size := min(FIRST_SHARD << len(sizes), SHARD)) * 3 // 2 <= tokens:
         sizes.append(size)
     return sizes

@@ -21,6 +21,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from sprig.data.loading import Batch
 from sprig.training.module import LanguageModelling
+from sprig.training.optim import Muon
 
 _GPU_FREE = 0.1
 """The part of a GPU's memory that stays free: its memory comes in pieces, and kernels take some of their own."""
@@ -62,6 +63,10 @@ class Trial:
     def start(self) -> None:
         """Bring everything into memory that a first step leaves there."""
         self.module = self.precision.convert_module(self.module.to(self.device))  # type: ignore[assignment]
+        if (
+            isinstance(self.optimizer, Muon) and self.device.type == "cuda"
+        ):  # where it judges gradients, as Skipping has it
+            self.optimizer.found_inf = torch.zeros((), device=self.device)
         self.step(1)
         # Gradients stand in the buckets that DDP sends as well.
         weights = sum(parameter.nbytes for parameter in self.module.parameters()) if self.processes > 1 else 0

@@ -16,7 +16,12 @@ def fast_bfloat16(device: str) -> bool:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """Lightning's name for the precision: "auto" becomes bf16-mixed where that is fast, 32-true elsewhere."""
+    """Lightning's name for the precision: "auto" becomes bf16-mixed where that is fast, 32-true elsewhere.
+
+    ValueError for float16 on a processor, of which Lightning makes bfloat16 without a word.
+    """
+    if device == "cpu" and precision == "16-mixed":
+        raise ValueError("trainer.precision=16-mixed needs a GPU: on a processor, set bf16-mixed, or auto.")
     if precision != "auto":
         return precision
     return "bf16-mixed" if fast_bfloat16(device) else "32-true"

@@ -82,8 +82,9 @@ class Processes:
             if self.count == 1 or not any(name in said for name in ("gloo", "NCCL", "Application timeout")):
                 raise
             if "timeout" in said or "Timed out" in said:
+                seconds = self.answer.total_seconds()
                 raise ConnectionError(
-                    f"another process hangs: it has not answered for {self.answer} hours, so the run ends. "
+                    f"another process hangs: it has not answered for {seconds:g} s, so the run ends. "
                     f"What was saved before can be gone on with."
                 ) from error
             raise ConnectionError(

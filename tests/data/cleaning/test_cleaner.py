@@ -29,3 +29,16 @@ def test_what_counts_as_a_benchmarks_text_is_as_it_was_set(tmp_path: Path) -> No
             Cleaner(DataConfig(decontaminate=benchmark, **settings)).clean(half)
     with pytest.raises(ValueError, match="no text of 10 tokens and 99 characters"):
         Cleaner(DataConfig(decontaminate=benchmark, decontaminate_characters=99))
+
+
+@pytest.mark.parametrize("stands", ["in the file", "beside it"])
+def test_a_licence_that_holds_a_secret_is_none_that_is_known_and_is_shown_nowhere(stands: str) -> None:
+    key = "ghp_" + "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5"
+    text = f"# SPDX-License-Identifier: {key}\nx = 1\n" if stands == "in the file" else "x = 1\n"
+    file = Document(text, "a.py", "a.py", language="python", license=f"LicenseRef-{key}")
+    [document] = Cleaner(DataConfig(redact=True)).clean(file).documents
+    assert document.license == "" and key not in document.text
+    with pytest.raises(Unfit, match=r"^licence unknown$"):
+        Cleaner(DataConfig(redact=True, licenses=["MIT"])).clean(file)
+    honest = Document("x = 1\n", "a.py", "a.py", language="python", license="LicenseRef-Ours")
+    assert Cleaner(DataConfig(redact=True)).clean(honest).documents[0].license == "LicenseRef-Ours"

@@ -362,6 +362,17 @@ def test_the_root_may_be_hidden_or_vendored_a_link_or_one_file(tmp_path: Path, m
     assert paths(root, patterns=["*"]) == ["a.py", "b.txt"]
 
 
+def test_the_state_is_of_the_files_that_are_read_alone_and_of_their_content(tmp_path: Path) -> None:
+    write(tmp_path, "a.py", "b.txt")
+    before = list(state(Config(path=str(tmp_path))))
+    write(tmp_path, "outputs/trace.json", "c.txt")
+    assert list(state(Config(path=str(tmp_path)))) == before
+    times = (tmp_path / "a.py").stat()
+    (tmp_path / "a.py").write_text(GOOD.swapcase())
+    os.utime(tmp_path / "a.py", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert list(state(Config(path=str(tmp_path)))) != before
+
+
 def test_the_state_of_one_file_is_another_once_the_licence_beside_it_is(tmp_path: Path) -> None:
     write(tmp_path, "a.py")
     before = list(state(Config(path=str(tmp_path / "a.py"))))

@@ -55,6 +55,17 @@ def test_a_file_has_its_package_as_group_and_the_packages_licence(tmp_path: Path
     )
 
 
+def test_what_an_old_installer_has_recorded_is_found_where_it_was_installed(tmp_path: Path) -> None:
+    info = tmp_path / "old-1.0-py3.11.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text(METADATA.format(name="old", version="1.0"))
+    (info / "SOURCES.txt").write_text("setup.py\nsrc/old/__init__.py\n")
+    (info / "installed-files.txt").write_text("../old/__init__.py\nPKG-INFO\n")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "__init__.py").write_text(CODE)
+    assert paths(tmp_path) == ["old/old/__init__.py"] and read(tmp_path)[1] == Skips()
+
+
 def test_files_come_by_package_and_path_and_those_of_no_package_not_at_all(tmp_path: Path) -> None:
     install(tmp_path, "zoo", "ns/a.py", "_zoo.py")
     install(tmp_path, "ant", "ns/z.py", "ns/b/c.py", "ns/b-c.py")

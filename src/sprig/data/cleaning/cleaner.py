@@ -63,7 +63,10 @@ class Cleaner:
             if reason is not None:
                 raise Unfit(reason)
         stated = licenses.of_header(file.text)
-        file = file if stated is None else replace(file, license=stated)
+        license = file.license if stated is None else stated
+        if self.config.redact and redact(license)[1]:
+            license = ""  # it is shown and counted, and one that holds a secret is no licence that is known
+        file = replace(file, license=license)
         if not licenses.allowed(file.license, self.config.licenses):
             raise Unfit(f"licence {file.license or 'unknown'}")
         if self._benchmarks is not None and self._benchmarks.overlaps(file.text):

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase, translate
 from itertools import chain
 from pathlib import Path
 
+from sprig.data.cleaning.license_files import is_license_file
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.gitignore import Ignored
@@ -85,14 +86,19 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 
 
 def state(config: Config) -> Iterator[str]:
-    """The files below config.path, and what says of them whether they are read and under which licence."""
+    """The files below config.path that are read, and what says of them whether they are and under which licence.
+
+    Not the others: a run that is in the folder itself would make its data anew each time.
+    """
     root = _existing(config.path)
     if root.is_file():
         return state_below(root.parent, (root.name, *names_in(root.parent)))
     found = list(_walk(root, tuple(_FOLDERS), config.gitignore, Skips()))
     paths = [path for path, _ in found]
+    wanted = selection(config.languages, config.patterns)
+    heard = [path for path in paths if wanted(path) or is_license_file(posixpath.basename(path))]
     rules = {file for _, ignored in found for file in ignored.files}  # some stand in .git, which is not walked
-    return chain(state_below(root, [*paths, *sorted(rules)]), links_in(root, paths))
+    return chain(state_below(root, [*heard, *sorted(rules)]), links_in(root, paths))
 
 
 def state_below(root: Path, paths: Iterable[str]) -> Iterator[str]:
@@ -103,7 +109,7 @@ def state_below(root: Path, paths: Iterable[str]) -> Iterator[str]:
             status = (root / path).lstat()
         except OSError:
             continue  # it vanished since it was found
-        yield f"{path} {status.st_mode} {status.st_size} {status.st_mtime_ns}"
+        yield f"{path} {status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def selection(languages: Sequence[str], patterns: Sequence[str]) -> Callable[[str], bool]:

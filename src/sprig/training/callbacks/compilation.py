@@ -3,7 +3,9 @@
 import os
 import shutil
 import sys
+import sysconfig
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -92,7 +94,7 @@ def _run_compiled(yes: bool) -> None:
 
 
 def compiler_missing(device: str) -> str:
-    """The compiler that PyTorch hands its code to and does not find; "" where it is there.
+    """The compiler that PyTorch hands its code to, or Python's own headers, where it does not find them; else "".
 
     On a processor that is one for C++ (torch._inductor.config.cpp.cxx), on a GPU one for the C that starts kernels
     (Triton).
@@ -101,7 +103,10 @@ def compiler_missing(device: str) -> str:
         names = [os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")]
     else:
         names = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
-    return "" if any(map(shutil.which, names)) else names[0]
+    if not any(map(shutil.which, names)):
+        return names[0]
+    there = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    return "" if there else "Python.h (Debian's python3-dev)"
 
 
 def compile_steps(transformer: Transformer, loss: LinearCrossEntropy) -> None:
