@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
+from sprig.data import shards
 from sprig.data.deduplication import text_key
 from sprig.data.preparation import fingerprint, prepare
 from sprig.data.prepared import Prepared
@@ -183,6 +184,15 @@ def test_the_funnel_adds_up(tmp_path):
     assert funnel.dropped == {"not Python 3 syntax": 1, "exact duplicate": 1}
     assert funnel.kept_bytes == sum(len(text) - 1 for text in functions(30).values())
     assert sum(funnel.lengths.values()) == 30 and funnel.licenses == {"unknown": 30}
+
+
+def test_a_run_cannot_go_on_with_shards_that_are_cut_otherwise(tmp_path, monkeypatch):
+    path = code(tmp_path, functions(60))
+    before = prepared_from(path).identity
+    assert prepared_from(path).identity == before
+    for name in ("FIRST_SHARD", "ONE_SHARD"):
+        monkeypatch.setattr(shards, name, 200)
+    assert prepared_from(path).identity["rows"] != before["rows"]
 
 
 def test_documents_turned_for_the_middle_differ_between_epochs_and_never_in_validation(tmp_path):
