@@ -49,7 +49,7 @@ def test_space_for_two_states_and_one_being_written_is_asked_for_and_what_is_the
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 500_000))
     with pytest.raises(ValueError, match=r"take up to 50 MB[^\n]*\nFree 1 MB") as error:
         check_space(tmp_path, 1_000_000)
-    assert str(error.value).count("\n") == 2 and str(error.value).endswith("can change those of trainer.* alone.")
+    assert str(error.value).count("\n") == 1
     with pytest.raises(ValueError, match="Free 13 MB"):  # a state with an average has its weights twice
         check_space(tmp_path, 1_000_000, averaged=True)
     (tmp_path / "checkpoints").mkdir()
