@@ -44,6 +44,13 @@ def test_the_funnel_is_printed_and_kept_and_the_second_time_it_comes_from_the_ca
     assert len(caches(place)) == 1
 
 
+@pytest.mark.slow
+def test_less_than_a_hundredth_of_the_standard_librarys_rows_is_padding(tmp_path):
+    done = sprig("prepare", "data=stdlib", "data.limit=null", "data.fim_rate=0", "data.seq_len=256", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert funnel_of(tmp_path)["padding"] < 0.01 and funnel_of(tmp_path)["tokens"] > 10**6
+
+
 def test_filters_are_chosen_by_name_and_a_wrong_name_is_told_the_right_one(place):
     done = sprig("prepare", *SETTINGS, "data.filters=strict", cwd=place)
     assert done.returncode == 1 and "40 under 1 assignments" in done.stderr
