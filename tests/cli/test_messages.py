@@ -26,6 +26,7 @@ from sprig.config.run_directory import claimed
         ("train", ["data.count=99999999"], "data.count=99999999"),
         ("train", ["data.vocab_size=100"], "data.vocab_size=100 is too small"),
         ("train", ["trainer.precision=half"], "trainer.precision=half: Precision 'half' is invalid"),
+        ("train", ["trainer.precision=16-mixed", "trainer.accelerator=cpu"], "trainer.precision=16-mixed needs a GPU"),
         ("train", ["trainer.max_time=soon"], "not a valid duration"),
         ("train", ["+foo=1"], "nothing would read it"),
         ("train", ["trainer.accelerator=tpu"], "accelerator='tpu' is not on this machine"),

@@ -63,9 +63,8 @@ class Trial:
     def start(self) -> None:
         """Bring everything into memory that a first step leaves there."""
         self.module = self.precision.convert_module(self.module.to(self.device))  # type: ignore[assignment]
-        if (
-            isinstance(self.optimizer, Muon) and self.device.type == "cuda"
-        ):  # where it judges gradients, as Skipping has it
+        # Where the card judges gradients itself, as `Skipping` lets it, a step takes more.
+        if isinstance(self.optimizer, Muon) and self.device.type == "cuda":
             self.optimizer.found_inf = torch.zeros((), device=self.device)
         self.step(1)
         # Gradients stand in the buckets that DDP sends as well.

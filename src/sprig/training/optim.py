@@ -97,7 +97,7 @@ class Muon(torch.optim.Optimizer):
             [self._state_of(parameter, "exp_avg") for parameter in parameters],
             [self._state_of(parameter, "exp_avg_sq") for parameter in parameters],
             [],
-            [self._steps_of(parameter) for parameter in parameters],
+            [self._state_of(parameter, "step") for parameter in parameters],
             fused=True,
             found_inf=self.found_inf,
             amsgrad=False,
@@ -110,17 +110,12 @@ class Muon(torch.optim.Optimizer):
         )
 
     def _state_of(self, parameter: Tensor, name: str) -> Tensor:
+        """Zeros at first: as many as the parameter has numbers, but one for the step that it is at."""
         state = self.state[parameter]
         if name not in state:
-            state[name] = torch.zeros_like(parameter)
+            one = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            state[name] = one if name == "step" else torch.zeros_like(parameter)
         tensor: Tensor = state[name]
-        return tensor
-
-    def _steps_of(self, parameter: Tensor) -> Tensor:
-        state = self.state[parameter]
-        if "step" not in state:
-            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
-        tensor: Tensor = state["step"]
         return tensor
 
 
