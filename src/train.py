@@ -10,7 +10,7 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
     """One run; the heavy libraries are imported only when there is something to do."""
     from sprig.config.launching import launch, processes_to_launch
 
-    if processes_to_launch(settings) > 1:
+    if processes_to_launch(settings):
         return launch(settings, directory)
     from sprig.config.training import train
 

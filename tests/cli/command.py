@@ -26,3 +26,8 @@ def sprig(
         [sys.executable, str(ROOT / "src" / f"{verb}.py"), *arguments],
         cwd=cwd, env=plain | (environment or {}), capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that one has started itself."""
+    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]

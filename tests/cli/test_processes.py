@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cli.command import ROOT, sprig
+from cli.command import ROOT, children, sprig
 from sprig.checkpoint import load, load_from_elsewhere
 from their_models import write_model
 from wandb_file import records
@@ -59,10 +59,6 @@ def started(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
         if "epoch 2/" in line:
             break
     return process
-
-
-def children(process: subprocess.Popen[str]) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 def gone(process: int) -> bool:

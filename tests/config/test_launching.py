@@ -1,6 +1,7 @@
 import pytest
 
-from sprig.config.launching import prepare, processes_to_launch, rank, started, with_processes
+from sprig.config.launching import prepare, processes_to_launch, with_processes
+from sprig.config.ranks import rank, started
 from sprig.training.config import TrainerConfig
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "GROUP_WORLD_SIZE": "2", "LOCAL_RANK": "1"}
@@ -45,11 +46,11 @@ def test_other_numbers_than_were_started_are_refused(start):
 
 
 def test_processes_are_launched_where_nobody_has_started_them(start, settings):
-    assert processes_to_launch(settings()) == 1
+    assert processes_to_launch(settings()) == 0
     assert processes_to_launch(settings("trainer.devices=3")) == 3
-    assert processes_to_launch(settings("trainer=ddp", "trainer.accelerator=cpu")) == 1
+    assert processes_to_launch(settings("trainer=ddp", "trainer.accelerator=cpu")) == 0
     start(TORCHRUN)
-    assert processes_to_launch(settings("trainer.devices=3")) == 1
+    assert processes_to_launch(settings("trainer.devices=3")) == 0
 
 
 def test_only_rank_0_makes_a_directory_for_the_run(start):

@@ -22,7 +22,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sprig.config import launching, multirun, schema
+from sprig.config import launching, multirun, ranks, schema
 from sprig.config.run_directory import INTERRUPTED, Interrupted, Occupied, claimed
 from sprig.data import sources
 from sprig.trace.console import visible
@@ -42,7 +42,7 @@ def run(verb: str, task: Callable[[Any, Path], float | None]) -> None:
     except Exception as error:
         codes.append(_report(error, verb))
     except KeyboardInterrupt as interrupt:
-        if not (interrupt.__cause__ or launching.rank()):  # before or after training, when there is nothing to save
+        if not (interrupt.__cause__ or ranks.rank()):  # before or after training, when there is nothing to save
             print("Interrupted.", file=sys.stderr)
         codes.append(INTERRUPTED)
     multirun.draw()
@@ -61,6 +61,7 @@ def _typed(
                 return task(OmegaConf.to_object(cfg), directory)
         except Exception as error:
             codes.append(_report(error, verb))
+            launching.give_reason(error)
             if not isinstance(error, Occupied):
                 _forget(directory)
             if isinstance(error, Interrupted):
@@ -75,7 +76,7 @@ def _typed(
 
 def _forget(directory: Path) -> None:
     """Remove the directory of a run that came to nothing that could be used, unless another run is at work in it."""
-    if launching.owner() and {path.name for path in directory.iterdir()} <= {".hydra", "trace.json", "metrics.csv"}:
+    if ranks.owner() and {path.name for path in directory.iterdir()} <= {".hydra", "trace.json", "metrics.csv"}:
         with suppress(Occupied), claimed(directory):
             shutil.rmtree(directory)
 
@@ -83,13 +84,13 @@ def _forget(directory: Path) -> None:
 def _report(error: Exception, verb: str) -> int:
     """Print what went wrong; the exit code."""
     if isinstance(error, Interrupted):
-        if not launching.rank() and str(error):
+        if not ranks.rank() and str(error):
             print(visible(str(error)), file=sys.stderr)
         return error.exit_code
-    if launching.silent() or isinstance(error, launching.ProcessFailed):
+    if ranks.silent() or isinstance(error, launching.ProcessFailed):
         return 1
-    if launching.rank():
-        print(f"process {launching.rank()}: ", end="", file=sys.stderr)
+    if ranks.rank():
+        print(f"process {ranks.rank()}: ", end="", file=sys.stderr)
     if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor shall Python complain at its end
         return BROKEN_PIPE

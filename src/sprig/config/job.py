@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sprig import checkpoint
-from sprig.config import building, launching
+from sprig.config import building, launching, ranks
 from sprig.config.run_directory import check_output, claimed, keep_settings, new_trace, point_latest
 from sprig.config.schema import TrainConfig
 from sprig.data.config import AUTO
@@ -66,13 +66,13 @@ class Job:
             given = [f"trainer.{key}={value}" for key, value in asdict(settings.trainer).items() if value != usual[key]]
             raise ValueError(f"Lightning does not take {' with '.join(given) or 'the trainer'}: {error}") from error
         Metrics(settings.metrics.names, [])
-        count = launching.started()
+        count = ranks.started()
         if settings.data.batch_size != AUTO and settings.data.batch_size < count:
             raise ValueError(
                 f"data.batch_size={settings.data.batch_size} rows cannot be dealt out to {count} processes: "
                 f"set data.batch_size={count} or more."
             )
-        self.processes = Processes(launching.rank(), count, self.strategy if count > 1 else None)
+        self.processes = Processes(ranks.rank(), count, self.strategy if count > 1 else None)
         self.directory = self.processes.share(directory)
         used = f"{self.device}, {self.precision}" + (f", {count} processes" if count > 1 else "")
         self.trace = new_trace(self.directory, settings.seed, used)

@@ -1,30 +1,35 @@
 """Several processes for one run: those that torchrun or SLURM has started, and those that are started here.
 
 Every process runs the main. Without torchrun or srun, the first one starts all that train, as torchrun would, and
-waits for them; each job of a multirun gets processes of its own in that way. Nothing slow is imported.
+waits for them. So it does with each job of a multirun, be it a single process: what ends one job, lack of memory or a
+crash of a library, ends no other. Nothing slow is imported.
 """
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
 from sprig.config import command_line, multirun
 from sprig.config.checks import check_train
+from sprig.config.ranks import launched, nodes, rank, started
 from sprig.config.run_directory import COMMAND, Interrupted, check_output, command_as_typed
 from sprig.config.schema import TrainConfig
 from sprig.training.config import TrainerConfig
 
+_REASON = "SPRIG_REASON"
+"""The environment's name for the descriptor to which a process says why it failed."""
 _NO_DIRECTORY = ("hydra.run.dir=.", "hydra.output_subdir=null")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _INTERRUPTED = [128 + number for number in _SIGNALS]
@@ -32,39 +37,7 @@ _GRACE = 20.0  # seconds for the others to end by themselves once one has failed
 
 
 class ProcessFailed(Exception):
-    """A process of the run has failed; it has said why, or the message does."""
-
-
-def launched() -> bool:
-    """Whether this process was started here, by another one of ours."""
-    return COMMAND in os.environ
-
-
-def rank() -> int:
-    """The number of this process among those of the run; 0 where it is the only one."""
-    return _number("RANK", "SLURM_PROCID", 0)
-
-
-def started() -> int:
-    """How many processes torchrun, srun or this module has started for the run; 1 where nobody has."""
-    return _number("WORLD_SIZE", "SLURM_NTASKS", 1)
-
-
-def _number(of_torchrun: str, of_slurm: str, otherwise: int) -> int:
-    """A variable of torchrun's, or of SLURM's where Lightning would take it, too."""
-    interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
-    return int(os.environ.get(of_torchrun) or (not interactive and os.environ.get(of_slurm)) or otherwise)
-
-
-def owner() -> bool:
-    """Whether Hydra has made the run's directory in this process."""
-    return not (launched() or rank())
-
-
-def silent() -> bool:
-    """Whether what goes wrong now goes wrong in all processes alike, and another one says it."""
-    torch: Any = sys.modules.get("torch")
-    return rank() > 0 and not (torch and torch.distributed.is_initialized())
+    """A process of the run has failed and has said why on the terminal; the message is the first line of it."""
 
 
 def prepare(verb: str, argv: list[str]) -> list[str]:
@@ -88,14 +61,13 @@ def with_processes(config: TrainerConfig) -> TrainerConfig:
     """config with devices and num_nodes as they are; ValueError where they are not those that were started."""
     devices = config.devices
     if started() > 1:
-        nodes = _number("GROUP_WORLD_SIZE", "SLURM_NNODES", 1)
-        each = started() // nodes
-        if devices not in (-1, each) or config.num_nodes not in (1, nodes):
+        each = started() // nodes()
+        if devices not in (-1, each) or config.num_nodes not in (1, nodes()):
             raise ValueError(
                 f"{started()} processes were started, {each} a machine, but trainer.devices={devices} and "
                 f"trainer.num_nodes={config.num_nodes}: set trainer=ddp, which takes what there is."
             )
-        return replace(config, devices=each, num_nodes=nodes)
+        return replace(config, devices=each, num_nodes=nodes())
     if config.num_nodes > 1:
         raise ValueError(
             f"trainer.num_nodes={config.num_nodes}: processes on several machines are started by torchrun or srun."
@@ -113,8 +85,11 @@ def _gpus() -> int:
 
 
 def processes_to_launch(settings: TrainConfig) -> int:
-    """How many processes have to be started for the run; 1 where this one is enough, or one of several."""
-    return 1 if started() > 1 else with_processes(settings.trainer).devices
+    """How many processes have to be started for the run; 0 where this one trains, alone or as one of several."""
+    if launched() or started() > 1:
+        return 0
+    count = with_processes(settings.trainer).devices
+    return count if count > 1 or multirun.goes_on() else 0
 
 
 def launch(settings: TrainConfig, directory: Path) -> float | None:
@@ -127,9 +102,11 @@ def launch(settings: TrainConfig, directory: Path) -> float | None:
     if settings.resume is None:
         check_output(directory)
     count = processes_to_launch(settings)
+    reasons, reason = os.pipe()
     command = [
         sys.executable,
         sys.argv[0],
+        *_where_configs_are(),
         *HydraConfig.get().overrides.task,  # a multirun's job has its own
         f"hydra.run.dir={command_line.quote(str(directory))}",
         "hydra.output_subdir=null",  # it is written
@@ -140,6 +117,7 @@ def launch(settings: TrainConfig, directory: Path) -> float | None:
         "NODE_RANK": "0",
         "WORLD_SIZE": str(count),
         COMMAND: command_as_typed(),
+        _REASON: str(reason),
     }
     children = [
         # In a session of its own no process gets a terminal's Ctrl-C twice: all signals come from here.
@@ -147,25 +125,59 @@ def launch(settings: TrainConfig, directory: Path) -> float | None:
             command,
             env=environment | {"RANK": str(number), "LOCAL_RANK": str(number)},
             stdin=subprocess.PIPE,
+            pass_fds=[reason],
             start_new_session=True,
         )
         for number in range(count)
     ]
-    number, code = _wait(children)
+    os.close(reason)
+    number, code, handed_on = _wait(children)
+    reason_given = _first_said(reasons)
     if code in _INTERRUPTED:
+        if multirun.goes_on() and not handed_on:  # as some do that watch over the memory; the other jobs go on
+            name = signal.Signals(code - 128).name
+            raise ProcessFailed(f"{name} stopped it and not the sweep; go on with it by resume={directory}")
         raise Interrupted("", code)
     if code < 0:
         raise ValueError(
-            f"process {number} of {count} was ended by {signal.Signals(-code).name}, so the others were ended as well."
+            (f"process {number} of {count}" if count > 1 else "its process")
+            + f" was ended by {signal.Signals(-code).name}"
+            + (", so the others were ended as well." if count > 1 else ".")
             + (" Lack of memory is the usual cause." if -code == signal.SIGKILL else "")
         )
     if code:
-        raise ProcessFailed(f"its process {number} ended with exit code {code}")
+        raise ProcessFailed(reason_given or f"its process {number} ended with exit code {code}")
     final = json.loads((directory / "trace.json").read_text(encoding="utf-8"))["final"]
     metrics = {name: value for name, value in final.items() if "/" in name}
     multirun.report(metrics, settings.callbacks.monitor, settings.callbacks.mode)
     best: float | None = final["best"]["value"]
     return best
+
+
+def give_reason(error: Exception) -> None:
+    """Tell the process that started this one, if one did, why it will fail."""
+    if launched():
+        with suppress(OSError):  # it is no more
+            os.write(int(os.environ[_REASON]), f"{multirun.first_line(error)}\n".encode(errors="replace"))
+
+
+def _first_said(reasons: int) -> str:
+    """The first line that came through the descriptor, which is closed; empty where nothing did."""
+    os.set_blocking(reasons, False)  # a process that outlives those that were started may hold its other end
+    try:
+        return os.read(reasons, select.PIPE_BUF).decode(errors="replace").partition("\n")[0]
+    except BlockingIOError:
+        return ""
+    finally:
+        os.close(reasons)
+
+
+def _where_configs_are() -> list[str]:
+    """Hydra's own words on the command line for files of settings that stand elsewhere than in conf/."""
+    hydra = HydraConfig.get()
+    given = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    searched = [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
+    return [*(f"--config-dir={path}" for path in given), *searched]
 
 
 def follow_launcher() -> None:
@@ -179,8 +191,8 @@ def follow_launcher() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def _wait(children: list[subprocess.Popen[bytes]]) -> tuple[int, int]:
-    """Wait for all; the number and exit code of the first that failed, or a code of 0.
+def _wait(children: list[subprocess.Popen[bytes]]) -> tuple[int, int, bool]:
+    """Wait for all; the number and exit code of the first that failed, or a code of 0, and whether it got a signal.
 
     Signals are handed on to all: a process that has not yet come to heed them is ended by them, and was interrupted.
     """
@@ -201,7 +213,7 @@ def _wait(children: list[subprocess.Popen[bytes]]) -> tuple[int, int]:
                 if first[1] not in (0, *_INTERRUPTED):
                     deadline = time.monotonic() + _GRACE
             if None not in codes:
-                return first
+                return *first, bool(handed)
             if time.monotonic() > deadline:
                 for child in children:
                     child.kill()

@@ -20,13 +20,23 @@ class _Sweep:
     jobs: list[JobResult] = field(default_factory=list)
 
 
-_sweep = _Sweep()  # Hydra's own launcher runs the jobs one after the other in this process
+_sweep = _Sweep()  # Hydra's own launcher starts the jobs one after the other from this process
+
+
+def goes_on() -> bool:
+    """Whether this is a job of a multirun."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first, or its name."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 @contextmanager
 def job(directory: Path) -> Iterator[None]:
     """Keep the result of the run that goes on inside, if it is a job of a multirun."""
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
+    if not goes_on():
         yield
         return
     # How the job's values were found, and that it was interrupted once, are none of its settings.
@@ -41,7 +51,7 @@ def job(directory: Path) -> Iterator[None]:
         result.status = "interrupted"
         raise
     except Exception as error:
-        result.error = str(error).splitlines()[0] if str(error) else type(error).__name__
+        result.error = first_line(error)
         raise
 
 
