@@ -77,17 +77,11 @@ class Corpus:
         return cls(ids, starts, headers, opening)
 
 
-def id_type(vocab_size: int) -> type[np.unsignedinteger]:
-    """The smallest type that holds every id."""
-    return np.uint16 if vocab_size <= 1 << 16 else np.uint32
-
-
 def encode(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Corpus:
     """The corpus of documents, in memory."""
-    dtype = id_type(tokenizer.vocab_size)
-    ids, lengths, headers = [np.empty(0, dtype)], [0], list[int]()
+    ids, lengths, headers = [np.empty(0, tokenizer.id_type)], [0], list[int]()
     for document_ids, header in _alone(documents, tokenizer):
-        ids.append(np.array(document_ids, dtype=dtype))
+        ids.append(document_ids)
         lengths.append(len(document_ids))
         headers.append(header)
     starts = np.cumsum(lengths, dtype=np.int64)
@@ -115,7 +109,7 @@ def encode_to(
     headers = np.concatenate([np.load(part.with_suffix(f"{part.suffix}.headers.npy")) for part in parts])
     starts = np.concatenate(([0], np.cumsum(lengths)))
     with (directory / f"{name}.ids.npy").open("wb") as whole:
-        dtype = np.dtype(id_type(tokenizer.vocab_size))
+        dtype = np.dtype(tokenizer.id_type)
         about = {"descr": dtype.str, "fortran_order": False, "shape": (int(starts[-1]),)}
         np.lib.format.write_array_header_1_0(whole, about)
         for part in parts:
@@ -132,11 +126,10 @@ def write_part(
     path: Path, documents: Iterable[Document], tokenizer: CodeTokenizer, *, repositories: bool = False
 ) -> None:
     """Write ids to path, without a header, and lengths and headers beside it."""
-    dtype = id_type(tokenizer.vocab_size)
     lengths, headers = array("q"), array("i")
     with path.open("wb") as file:
         for ids, header in (_joined if repositories else _alone)(documents, tokenizer):
-            file.write(np.array(ids, dtype=dtype).tobytes())
+            file.write(ids.tobytes())
             lengths.append(len(ids))
             headers.append(header)
     np.save(path.with_suffix(f"{path.suffix}.lengths.npy"), np.array(lengths, dtype=np.int64))
@@ -197,19 +190,21 @@ def _failure(process: subprocess.Popen[bytes]) -> Exception:
     return error
 
 
-def _alone(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Iterator[tuple[list[int], int]]:
+_Encoded = Iterator[tuple[NDArray[np.unsignedinteger], int]]
+
+
+def _alone(documents: Iterable[Document], tokenizer: CodeTokenizer) -> _Encoded:
     """Ids of each document, closed by end of text, and how many stand before its body."""
+    end = np.array([tokenizer.end_of_text], tokenizer.id_type)
     for ids, header in tokenizer.encode_from((document.text, document.header) for document in documents):
-        ids.append(tokenizer.end_of_text)
-        yield ids, header
+        yield np.concatenate((ids, end)), header
 
 
-def _joined(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Iterator[tuple[list[int], int]]:
+def _joined(documents: Iterable[Document], tokenizer: CodeTokenizer) -> _Encoded:
     """The same for groups of documents that follow each other, each as one text."""
     name_id, file_id = map(tokenizer.special_id, REPOSITORY)
     for group, files in groupby(documents, lambda document: document.group):
         ids = [name_id, *tokenizer.encode(group)]
         for file in files:
             ids += [file_id, *tokenizer.encode(f"{file.path}\n{file.text}")]
-        ids.append(tokenizer.end_of_text)
-        yield ids, 0
+        yield np.array([*ids, tokenizer.end_of_text], tokenizer.id_type), 0

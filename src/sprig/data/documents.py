@@ -1,7 +1,8 @@
 """The first plain values on the way data takes: a piece of source code, and the count of what was left out."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,13 @@ class Document:
     """By the table of sprig.data.languages: "python"; "" where it is not known."""
     license: str = ""
     """SPDX expression ("MIT", "Apache-2.0 OR BSD-3-Clause") of the code that it comes with; "" where none is known."""
+
+    def values(self) -> tuple[str | int, ...]:
+        """The fields in their order, as JSON keeps them; `dataclasses.astuple` copies each of them by recursion."""
+        return _values(self)
+
+
+_values = attrgetter(*(each.name for each in fields(Document)))
 
 
 @dataclass(slots=True)

@@ -21,7 +21,9 @@ def fill_in_the_middle(corpus: Corpus, tokenizer: CodeTokenizer, rate: float, se
     """
     rng = np.random.default_rng(list(seed))
     turned = np.flatnonzero(rng.random(len(corpus)) < rate)
-    prefix_id, middle_id, suffix_id = map(tokenizer.special_id, FILL_IN_THE_MIDDLE)
+    dtype = corpus.ids.dtype
+    marks = (*map(tokenizer.special_id, FILL_IN_THE_MIDDLE), tokenizer.end_of_text)
+    before_prefix, before_middle, before_suffix, end = (np.array([id], dtype) for id in marks)
     texts = []
     for place in turned:
         text = tokenizer.decode(corpus.ids[corpus.starts[place] : corpus.starts[place + 1] - 1].tolist())
@@ -29,19 +31,17 @@ def fill_in_the_middle(corpus: Corpus, tokenizer: CodeTokenizer, rate: float, se
         texts += [text[:first], text[first:second], text[second:]]
     pieces = tokenizer.encode_all(texts)
 
-    dtype = corpus.ids.dtype
     parts, unchanged_from = [], 0
     lengths = corpus.lengths.copy()
     headers = np.array(corpus.headers)
     for place, suffix_first in zip(turned, rng.random(len(turned)) < 0.5, strict=True):
         prefix, middle, suffix = next(pieces), next(pieces), next(pieces)
         if suffix_first:
-            ids = [prefix_id, suffix_id, *suffix, middle_id, *prefix, *middle]
+            cut = [before_prefix, before_suffix, suffix, before_middle, prefix, middle, end]
         else:
-            ids = [prefix_id, *prefix, suffix_id, *suffix, middle_id, *middle]
-        ids.append(tokenizer.end_of_text)
-        parts += [corpus.ids[unchanged_from : corpus.starts[place]], np.array(ids, dtype=dtype)]
+            cut = [before_prefix, prefix, before_suffix, suffix, before_middle, middle, end]
+        parts += [corpus.ids[unchanged_from : corpus.starts[place]], *cut]
         unchanged_from = corpus.starts[place + 1]
-        lengths[place], headers[place] = len(ids), 0
+        lengths[place], headers[place] = sum(map(len, cut)), 0
     parts.append(corpus.ids[unchanged_from:])
     return Corpus(np.concatenate(parts), np.concatenate(([0], np.cumsum(lengths))), headers, corpus.opening)

@@ -7,7 +7,6 @@ them. A store is one file of JSON lines; what is kept in memory is eight bytes a
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import overload
 
@@ -34,7 +33,7 @@ class StoreWriter:
 
     def append(self, document: Document) -> None:
         """Write one more."""
-        line = json.dumps(astuple(document)).encode() + b"\n"
+        line = json.dumps(document.values()).encode() + b"\n"
         self._file.write(line)
         self._starts.append(self._starts[-1] + len(line))
 

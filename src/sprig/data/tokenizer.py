@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from sprig.data import lexemes
@@ -40,6 +42,11 @@ _OTHER_NAMES = {
 _LONG_RUN = re.compile(r"([\w\x80-\U0010ffff]{64})[\w\x80-\U0010ffff]+|(\s{64})\s+")
 
 
+def id_type(vocab_size: int) -> type[np.unsignedinteger]:
+    """The smallest type that holds every id."""
+    return np.uint16 if vocab_size <= 1 << 16 else np.uint32
+
+
 class CodeTokenizer:
     """A vocabulary. Text that looks like a special token is text: only the ids below say otherwise."""
 
@@ -54,7 +61,8 @@ class CodeTokenizer:
         self._ids = {name: id for id, name in self.special.items()}
         self.own = lexemes.cuts(tokenizer) and len(self.special) == len(added)
         """Whether it is of the kind that `train` learns."""
-        self._lexemes = lexemes.Lexemes(tokenizer) if self.own else None
+        self.id_type = id_type(self.vocab_size)
+        self._lexemes = lexemes.Lexemes(tokenizer, self.id_type) if self.own else None
         end_of_text = self._find(END_OF_TEXT)
         if end_of_text is None:
             end_of_text = self._declared(declared, "eos_token")
@@ -178,19 +186,20 @@ class CodeTokenizer:
         """Those of our special tokens that this vocabulary has under no name."""
         return [token for token in tokens if self._find(token) is None]
 
-    def encode_all(self, texts: Iterable[str]) -> Iterator[list[int]]:
-        """Ids of each text, no special token among them."""
+    def encode_all(self, texts: Iterable[str]) -> Iterator[NDArray[np.unsignedinteger]]:
+        """Ids of each text, of id_type, no special token among them."""
         return (ids for ids, _ in self.encode_from((text, 0) for text in texts))
 
-    def encode_from(self, texts: Iterable[tuple[str, int]]) -> Iterator[tuple[list[int], int]]:
+    def encode_from(self, texts: Iterable[tuple[str, int]]) -> Iterator[tuple[NDArray[np.unsignedinteger], int]]:
         """For each (text, character) its ids, and the number of tokens that start before that character."""
         for text, character in texts:
             known = self._lexemes.encode(text, character) if self._lexemes is not None else None
             yield known or self._from_library(text, character)
 
-    def _from_library(self, text: str, character: int) -> tuple[list[int], int]:
+    def _from_library(self, text: str, character: int) -> tuple[NDArray[np.unsignedinteger], int]:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        return encoding.ids, sum(start < character for start, _ in encoding.offsets) if character else 0
+        before = sum(start < character for start, _ in encoding.offsets) if character else 0
+        return np.array(encoding.ids, self.id_type), before
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out; bytes that are no UTF-8 show as U+FFFD."""

@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from queue import SimpleQueue
 from threading import Event, Lock, Timer
 from typing import Any, NamedTuple
@@ -55,15 +55,16 @@ def cleaned(
 ) -> Generator[Candidate, None, None]:
     """Yield what becomes of files, in their order; what is left out goes to skips, what was replaced to redacted.
 
-    Takes a few files ahead of what it has yielded for each of the workers (None: one a processor), so that none of
-    them waits for a slow one. ValueError if the settings name what there is not.
+    Takes a few files ahead of what it has yielded for each of the workers, so that none of them waits for a slow one.
+    None is two more of them than processors: one that hands over a file waits until it has the next. ValueError if the
+    settings name what there is not.
     """
     cleaner = Cleaner(config)
     if cleaner.harmless:
         for file in files:
             yield from _candidates(file, worker_program.answer(cleaner, file), skips, redacted)
         return
-    count = workers or os.cpu_count() or 1
+    count = workers or (os.cpu_count() or 1) + 2
     everyone = [_Worker(config) for _ in range(count)]
     idle: SimpleQueue[_Worker] = SimpleQueue()
     for worker in everyone:
@@ -140,7 +141,7 @@ class _Worker:
         for _ in range(2):
             process = self._running()
             with _limited(process, self._seconds) as late:
-                line = _exchange(process, json.dumps(astuple(file)).encode() + b"\n")
+                line = _exchange(process, json.dumps(file.values()).encode() + b"\n")
             if line.endswith(b"\n"):  # though it may be late: it was done, and this process slept
                 reply: list[Any] | str | dict[str, str] = json.loads(line)
                 return _Fault(printable(reply["fault"])) if isinstance(reply, dict) else reply

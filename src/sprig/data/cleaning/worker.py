@@ -15,7 +15,6 @@ import os
 import resource
 import sys
 from contextlib import suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def answer(cleaner: Cleaner, file: Document) -> list[Any] | str:
     signed = cleaner.config.near_duplicates is not None
     documents = [
         [
-            *astuple(document),
+            *document.values(),
             text_key(document.text),
             base64.b64encode(signature(document.text)).decode() if signed else "",
         ]
