@@ -67,7 +67,7 @@ class Lexemes(dict[str, bytes]):
         return ids
 
     def encode(self, text: str, character: int) -> tuple[NDArray[np.unsignedinteger], int] | None:
-        """Ids of the text and the number of them before a character, four times as fast as the library.
+        """Ids of the text and the number of them before a character, three times as fast as the library.
 
         None where the character lies within a piece, whose tokens have to be told apart.
         """
@@ -82,7 +82,7 @@ class Lexemes(dict[str, bytes]):
             before += len(self[piece]) // self._dtype.itemsize
         if length > character:
             return None
-        return np.frombuffer(b"".join([self[piece] for piece in pieces]), self._dtype), before
+        return np.frombuffer(b"".join(map(self.__getitem__, pieces)), self._dtype), before
 
 
 def _pieces(text: str) -> list[str]:
