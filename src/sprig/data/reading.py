@@ -1,7 +1,7 @@
 """Bytes on disk -> text: reads one source file, or says why it is left out.
 
-Where it stands: a source finds the files (`sprig.data.sources.folder`), this module reads each of them, and
-what it returns is a document's text. The text has no NUL, no byte order mark, no carriage return and no lone
+Where it stands: a source finds the files (`sprig.data.file_tree`), this module reads each of them, and what it
+returns is a document's text. The text has no NUL, no byte order mark, no carriage return and no lone
 surrogate.
 """
 

@@ -193,12 +193,15 @@ class LanguageModelling(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser and a learning rate that follows the schedule step by step."""
         optimizer = build_optimizer(self.transformer, self._optim, self.optimizer_dtype)
-        total = self.trainer.estimated_stepping_batches  # infinite or -1 where only the clock ends the run
-        timers = [callback for callback in self.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
-        progress = Progress(
-            total if total > 0 else math.inf, partial(_clock, timers[0]) if timers else None, self._processes.furthest
+        trainer = self.trainer
+        total = trainer.estimated_stepping_batches  # infinite or -1 where only the clock ends the run
+        timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+        self._progress = progress = Progress(
+            total if total > 0 else math.inf,
+            partial(_clock, timers[0]) if timers else None,
+            self._processes.furthest,
+            [trainer.max_epochs, trainer.max_steps, trainer.limit_train_batches, trainer.accumulate_grad_batches],
         )
-        self._progress = progress
         self._take_up_progress()
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
@@ -208,17 +211,8 @@ class LanguageModelling(L.LightningModule):
 
     def _take_up_progress(self) -> None:
         """Let the schedule go on as it was, once it is there and a state has been read; either may be first."""
-        if self._progress is None or self._kept is None:
-            return
-        self._progress.first_seconds = self._kept["first_seconds"]
-        # Epochs differ in length where documents are turned: another one would promise another number of steps.
-        if self._kept.get("ends") == self._ends():
-            self._progress.total = self._kept["total_steps"]
-
-    def _ends(self) -> list[Any]:
-        """What decides how many steps the run has."""
-        trainer = self.trainer
-        return [trainer.max_epochs, trainer.max_steps, trainer.limit_train_batches, trainer.accumulate_grad_batches]
+        if self._progress is not None and self._kept is not None:
+            self._progress.go_on(self._kept)
 
     @property
     def epoch_number(self) -> int:
@@ -233,15 +227,15 @@ class LanguageModelling(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what Lightning does not."""
         nats, counted = self._trained_on()
+        assert self._progress is not None, "there is nothing to save before the optimiser is there"
         checkpoint["sprig"] = {
             "tokens_seen": self.tokens_seen,
             "nats": nats,
             "counted": counted,
             "skipped_steps": self.skipped_steps,
-            "first_seconds": self._progress.first_seconds if self._progress else None,
-            "total_steps": self._progress.total if self._progress else None,
-            "ends": self._ends() if self._progress else None,
-        } | self._random_numbers.states(self.device)
+            **self._progress.state(),
+            **self._random_numbers.states(self.device),
+        }
 
     def _trained_on(self) -> tuple[float, float]:
         """Nats and tokens of all processes since the last validation."""

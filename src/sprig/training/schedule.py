@@ -3,7 +3,8 @@
 A run ends after so many steps or by the clock, whichever comes first; the rate has fallen to almost nothing by then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 _FIRST = 1e-3  # progress of a first step that only the clock could tell: a rate of zero would waste it
 
@@ -23,22 +24,36 @@ class Progress:
         total_steps: float,
         clock: Callable[[], tuple[float, float]] | None = None,
         agree: Callable[[float], float] = float,
+        limits: Sequence[Any] = (),
     ) -> None:
         """total_steps may be infinite; clock gives the seconds so far and those that the whole run may take.
+
+        limits are the settings, in JSON's types, that decide how many steps there are.
 
         The clock counts from the end of the first step: that one may have compiled the model, and the warm-up is of
         no use if the learning rate jumps over it. Several processes agree on what their clocks say, once a step.
         """
-        self.total, self._clock, self._agree = total_steps, clock, agree
+        self.total, self._clock, self._agree, self._limits = total_steps, clock, agree, list(limits)
         self._known = (-1, 0.0)  # of the last step that was asked for
         self.first_seconds: float | None = None
-        """What the clock showed after the first step; None before that. A run that goes on has to know it."""
+        """What the clock showed after the first step; None before that."""
 
     def __call__(self, step: int) -> float:
         """Before a step, 0-based; later steps than the last keep its value."""
         if step != self._known[0]:
             self._known = step, self._progress(step)
         return self._known[1]
+
+    def state(self) -> dict[str, Any]:
+        """What a run that goes on has to know."""
+        return {"first_seconds": self.first_seconds, "total_steps": self.total, "ends": self._limits}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Be as it was, but for a number of steps that other settings decide now."""
+        self.first_seconds = state["first_seconds"]
+        # Epochs differ in length where documents are turned: another one would promise another number of steps.
+        if state["ends"] == self._limits:
+            self.total = state["total_steps"]
 
     def _progress(self, step: int) -> float:
         by_steps = min(step + 1, self.total) / (self.total + 1) if self.total < float("inf") else 0.0

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from sprig.data.documents import Document, Skips
-from sprig.data.sources.folder import Config, documents, files_below, selection, state
+from sprig.data.file_tree import files_below
+from sprig.data.sources.folder import Config, documents, selection, state
 
 GOOD = "def f(x):\n    return x\n"
 MIT = (

@@ -1,56 +1,26 @@
 """The source `folder`: the source files below a folder.
 
-Where it stands: the first step of the way data takes. It finds files and `sprig.data.reading` reads them; what a
-document is, what is clean and what is a duplicate comes later, the same for all sources. The sources `stdlib` and
-`packages` walk other folders with its `files_below`; `git` chooses by its `selection` and `left_out_by_name`.
+Where it stands: the first step of the way data takes. `sprig.data.file_tree` finds files, `sprig.data.reading` reads
+them; what a document is, what is clean and what is a duplicate comes later, the same for all sources. The sources
+`stdlib` and `git` choose by its `selection`.
 """
 
 import posixpath
-import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase, translate
+from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
 
 from sprig.data.cleaning.license_files import is_license_file
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
-from sprig.data.gitignore import Ignored
+from sprig.data.file_tree import files_below, state_below, walk
 from sprig.data.languages import chosen, language_of
+from sprig.data.left_out import FOLDERS
 from sprig.data.license_tree import licenses_in, links_in, names_in
 from sprig.data.reading import Unfit, read_source, shown, why
-
-# After GitHub Linguist's vendor.yml and generated.rb, but for names that a project may well give its own code (cache,
-# deps, env, tools).
-VENDORED = (
-    *("vendor", "vendors", "Vendor", "_vendor", "third_party", "third-party", "thirdparty", "ThirdParty"),
-    *("3rdparty", "3rd_party", "3rd-party", "extern", "external", "Godeps", "Pods", "Carthage"),
-    *("node_modules", "bower_components", "jspm_packages", "__pypackages__", "site-packages", "dist-packages"),
-    *("venv", "virtualenv"),
-)
-"""Names of folders that hold code of other projects."""
-_GENERATED = (
-    *("__pycache__", "__generated__", "generated", "build", "_build", "dist", "target", "htmlcov", "elm-stuff"),
-    *("DerivedData", "cmake-build-*", "*.egg-info", "*.dist-info", "*.egg"),
-)
-_FOLDERS = {
-    ".*": "hidden folder",
-    **dict.fromkeys(VENDORED, "vendored folder"),
-    **dict.fromkeys(_GENERATED, "generated folder"),
-}
-# A virtual environment of any name, and what tools mark as theirs (https://bford.info/cachedir/).
-_MARKS = {"pyvenv.cfg": "vendored folder", "CACHEDIR.TAG": "generated folder"}
-_LOCKS = (
-    *("*.lock", "*.lockfile", "*-lock.json", "*-lock.yaml", "packages.lock.json", "npm-shrinkwrap.json", "go.sum"),
-    *(".terraform.lock.hcl", "bun.lockb"),
-)
-_MINIFIED = tuple(f"*{mark}min.{ending}" for mark in ".-" for ending in ("js", "mjs", "cjs", "css"))
-_FILES = {
-    reason: re.compile("|".join(map(translate, patterns)))  # asked for every file that is wanted
-    for reason, patterns in {"lock file": _LOCKS, "minified file": _MINIFIED}.items()
-}
 
 
 @dataclass
@@ -81,7 +51,7 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     root = _existing(config.path)
     if root.is_file():
         return _licensed(_one(root, skips, config.max_file_bytes), root.parent)
-    files = files_below(root, wanted, tuple(_FOLDERS), skips, config.max_file_bytes, gitignore=config.gitignore)
+    files = files_below(root, wanted, tuple(FOLDERS), skips, config.max_file_bytes, gitignore=config.gitignore)
     return _licensed(_some(files, skips, f"data.path={config.path}: there is no file in it"), root)
 
 
@@ -93,23 +63,12 @@ def state(config: Config) -> Iterator[str]:
     root = _existing(config.path)
     if root.is_file():
         return state_below(root.parent, (root.name, *names_in(root.parent)))
-    found = list(_walk(root, tuple(_FOLDERS), config.gitignore, Skips()))
+    found = list(walk(root, tuple(FOLDERS), config.gitignore, Skips()))
     paths = [path for path, _ in found]
     wanted = selection(config.languages, config.patterns)
     heard = [path for path in paths if wanted(path) or is_license_file(posixpath.basename(path))]
     rules = {file for _, ignored in found for file in ignored.files}  # some stand in .git, which is not walked
     return chain(state_below(root, [*heard, *sorted(rules)]), links_in(root, paths))
-
-
-def state_below(root: Path, paths: Iterable[str]) -> Iterator[str]:
-    """A line for each file that differs once it was written anew, or is gone."""
-    yield str(root)
-    for path in paths:
-        try:
-            status = (root / path).lstat()
-        except OSError:
-            continue  # it vanished since it was found
-        yield f"{path} {status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def selection(languages: Sequence[str], patterns: Sequence[str]) -> Callable[[str], bool]:
@@ -121,41 +80,6 @@ def selection(languages: Sequence[str], patterns: Sequence[str]) -> Callable[[st
     if not patterns:
         return lambda path: language_of(path) in names
     return lambda path: any(_matches(path, pattern) for pattern in patterns)
-
-
-def files_below(
-    root: Path,
-    wanted: Callable[[str], bool],
-    pruned: Sequence[str],
-    skips: Skips,
-    max_file_bytes: int,
-    *,
-    gitignore: bool = False,
-) -> Iterator[tuple[str, str]]:
-    """Yield (path relative to root, text) of the files below root that are wanted, ordered by path.
-
-    Folders whose name matches one of pruned are not entered, whatever root is called. Opens nothing but folders and
-    regular files, never waits and follows no link; all that is not yielded is counted in skips.
-    """
-    for path, ignored in _walk(root, pruned, gitignore, skips):
-        try:
-            if not wanted(path):
-                raise Unfit("other file type")
-            if name_says := left_out_by_name(path):
-                raise Unfit(name_says)
-            if path in ignored:
-                raise Unfit("ignored by git")
-            text = read_source(root / path, max_file_bytes)
-        except Unfit as reason:
-            skips.add(str(reason), path)
-            continue
-        yield path, text
-
-
-def left_out_by_name(path: str) -> str:
-    """Why the file at path is left out, lock file or minified file, by its name; "" where it is not."""
-    name = posixpath.basename(path)
-    return next((reason for reason, pattern in _FILES.items() if pattern.match(name)), "")
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -203,53 +127,3 @@ def _existing(path: str) -> Path:
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         raise ValueError(f"data.path={path}: it is neither a folder nor a regular file")
     return root
-
-
-def _walk(root: Path, pruned: Sequence[str], gitignore: bool, skips: Skips) -> Iterator[tuple[str, Ignored]]:
-    """Yield the regular files below root as paths relative to it, ordered as Path orders them, with what is ignored.
-
-    Opens nothing but folders (and .gitignore files, also above root) and follows no link: what is no regular file goes
-    to skips.
-    """
-    pending = [("", Ignored.above(root, skips) if gitignore else Ignored())]
-    while pending:
-        path, ignored = pending.pop()
-        try:
-            path.encode()
-            mode = (root / path).lstat().st_mode
-            if stat.S_ISREG(mode):
-                yield path, ignored
-            elif not stat.S_ISDIR(mode):
-                raise Unfit(_link(root / path, root) if stat.S_ISLNK(mode) else "not a regular file")
-            else:
-                name = posixpath.basename(path)
-                if path and (matching := [pattern for pattern in pruned if fnmatchcase(name, pattern)]):
-                    raise Unfit(_FOLDERS.get(matching[0], "folder left out by its name"))
-                if path and f"{path}/" in ignored:
-                    raise Unfit("folder ignored by git")
-                names = sorted((child.name for child in (root / path).iterdir()), reverse=True)
-                if path and (marks := _MARKS.keys() & set(names)):
-                    raise Unfit(_MARKS[min(marks)])
-                inside = ignored.below(root, path, names, skips) if gitignore else ignored
-                pending.extend((posixpath.join(path, name), inside) for name in names)
-        except UnicodeEncodeError:  # the bytes of the name that are not UTF-8 came as lone surrogates
-            skips.add("file name not UTF-8", path)
-        except OSError as error:
-            skips.add(str(Unfit.because(error)), path)
-        except Unfit as reason:
-            skips.add(str(reason), path)
-
-
-def _link(path: Path, folder: Path) -> str:
-    """Say why a link is left out: what it leads to is not ours, or is read where it really stands."""
-    try:
-        target = path.resolve(strict=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return "broken link"
-    except PermissionError:
-        return "unreadable"
-    except (RuntimeError, OSError):  # the latter from Python 3.13 on
-        return "link loop"
-    if not target.is_relative_to(folder):
-        return "link out of the folder"
-    return "link to a folder inside" if target.is_dir() else "link to a file inside"

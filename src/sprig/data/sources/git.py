@@ -13,13 +13,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sprig.data import left_out
 from sprig.data.cleaning.license_files import LicenseFiles, is_license_file
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips, printable
 from sprig.data.git_objects import Objects, run
 from sprig.data.languages import language_of
 from sprig.data.reading import Unfit, source_text, why
-from sprig.data.sources.folder import VENDORED, left_out_by_name, selection
+from sprig.data.sources.folder import selection
 
 _SECONDS = 60  # for finding a revision: a configuration may include a pipe
 _MAX_LICENSE_BYTES = 1_000_000
@@ -135,9 +136,9 @@ def _text(entry: _Entry, objects: Objects, max_bytes: int, wanted: Callable[[str
         raise Unfit({"120000": "symbolic link", "160000": "submodule"}.get(entry.mode, "not a regular file"))
     if not wanted(entry.path):
         raise Unfit("other file type")
-    if not set(VENDORED).isdisjoint(entry.path.split("/")[:-1]):
+    if not set(left_out.VENDORED).isdisjoint(entry.path.split("/")[:-1]):
         raise Unfit("file in a vendored folder")
-    if name_says := left_out_by_name(entry.path):
+    if name_says := left_out.file_says(entry.path):
         raise Unfit(name_says)
     if entry.size is not None and entry.size > max_bytes:
         raise Unfit.over(max_bytes)

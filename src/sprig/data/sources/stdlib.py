@@ -1,6 +1,6 @@
 """The source `stdlib`: the files of the running interpreter's own standard library.
 
-Where it stands: the first step of the way data takes. It is the walk of the source `folder` on a folder that every
+Where it stands: the first step of the way data takes. It is a folder that every
 machine has: real code by many hands, and none to download.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
-from sprig.data.sources import folder
+from sprig.data.file_tree import files_below
+from sprig.data.sources.folder import selection
 
 # Installed packages, tests (broken code on purpose among them), and what building the interpreter left there.
 _PRUNED = (".*", "__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test", "config-*")
@@ -29,7 +30,7 @@ class Config(DataConfig):
 def documents(config: Config, skips: Skips) -> Iterator[Document]:
     """Yield the standard library's files, ordered by path; ValueError where it has no source files."""
     root = _root()
-    files = folder.files_below(root, folder.selection(["python"], []), _PRUNED, skips, _MAX_FILE_BYTES)
+    files = files_below(root, selection(["python"], []), _PRUNED, skips, _MAX_FILE_BYTES)
     return (Document(text, path, group=path, language="python", license="PSF-2.0") for path, text in files)
 
 

@@ -131,7 +131,8 @@ def seconds_left(trainer: L.Trainer, a_batch: float) -> float:
 def pays(seconds: float, device: str) -> bool:
     """Whether compiling shortens what would take so many seconds.
 
-    On two cores compiling took 21 s the first time and 3 s from PyTorch's cache, and steps took a quarter less time
-    afterwards; on an H200 16 s and 7 s, and half as much time (docs/performance.md).
+    On two cores compiling took 21 s the first time and 3 s from PyTorch's cache, and steps took 22 to 27% less time
+    afterwards with model=base, 33 to 43% with model=small; on an H200 16 s and 7 s, and half as much time
+    (docs/performance.md, docs/experiments.md).
     """
-    return seconds * (0.25 if device == "cpu" else 0.5) > 20
+    return seconds * (1 / 3 if device == "cpu" else 0.5) > 20
