@@ -114,6 +114,27 @@ def test_one_failed_job_does_not_end_the_sweep_but_is_told(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_goes_on_when_nobody_reads_its_output_any_longer_and_a_sample_does_not(tmp_path):
+    def unread(verb: str, *arguments: str) -> tuple[int, str]:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "src" / f"{verb}.py"), *arguments],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+        return process.wait(timeout=60), errors
+
+    short = ["model=tiny", "data.count=100", "data.vocab_size=300", "logger=csv", "trainer.max_epochs=2", *SHORT]
+    code, errors = unread("train", *short)
+    assert code == 0 and errors.count("Nobody reads the output any longer") == 1 and errors.count("\n") == 1
+    assert (tmp_path / "outputs" / "latest" / "checkpoints" / "best").is_dir()
+    # More than a pipe holds, so that not all of it is written when nobody reads any longer.
+    code, errors = unread("sample", "ckpt=last", f"prompt={'x' * 40}", "num_samples=2000", "max_new_tokens=1")
+    assert (code, errors) == (141, "")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_an_interrupted_run_is_saved_and_can_be_gone_on_with(number, tmp_path):
     arguments = ["model=tiny", "data.count=400", "data.vocab_size=400", "data.batch_size=8", "logger=csv"]

@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from sprig.config import schema
-from sprig.config.entry import CONF
+from sprig.config.command_line import CONF
 from sprig.config.schema import TrainConfig
 
 SMALL = [

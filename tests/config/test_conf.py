@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from config.conftest import SMALL, composed
 from sprig.config import schema
-from sprig.config.entry import CONF
+from sprig.config.command_line import CONF
 from sprig.config.training import train
 from sprig.data.preparation import prepare
 from sprig.data.sources import folder

@@ -3,7 +3,7 @@ import yaml
 
 from sprig.config import vocabulary
 from sprig.config.checks import check_data
-from sprig.config.entry import CONF
+from sprig.config.command_line import CONF
 from sprig.config.preparing import prepare
 from sprig.config.schema import PrepareConfig
 from sprig.config.training import train

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import yaml
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 
+CONF = Path(__file__).parents[3] / "conf"
 FREE_TEXT = ("prompt", "ckpt", "resume", "data.path", "data.name", "model.init_from", "output_dir", "cache_dir")
 """Settings whose value is taken as it stands, whatever commas, brackets and equal signs it has."""
 
@@ -122,6 +124,26 @@ def as_typed(override: str) -> str:
         text = OverridesParser.create().parse_override(override).value()
         return f"{key}=" + re.sub(r"(\\+)\$\{", lambda found: found[1][len(found[1]) // 2 + 1 :] + "${", str(text))
     return "debug=true" if override == _DEBUG["train"] else override
+
+
+def command() -> list[str]:
+    """What settings are put behind to train with them, on a terminal in Sprig's folder."""
+    return ["python", "src/train.py", *(where_configs_are() if HydraConfig.initialized() else [])]
+
+
+def where_configs_are() -> list[str]:
+    """Hydra's own words on this command line for settings that stand elsewhere than in conf/<verb>.yaml."""
+    hydra = HydraConfig.get()
+    flags = {"main": "--config-path", "command-line": "--config-dir"}
+    at = {source.provider: source.path for source in hydra.runtime.config_sources if source.provider in flags}
+    if Path(at["main"]) == CONF:
+        del at["main"]
+    own = hydra.job.config_name not in {path.stem for path in CONF.glob("*.yaml")}
+    return [
+        *(f"{flags[provider]}={path}" for provider, path in at.items()),
+        *([f"--config-name={hydra.job.config_name}"] if own else []),
+        *(override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath=")),
+    ]
 
 
 def quote(value: str) -> str:

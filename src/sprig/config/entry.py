@@ -22,12 +22,11 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sprig.config import launching, multirun, ranks, schema
+from sprig.config import children, command_line, launching, multirun, ranks, schema
 from sprig.config.run_directory import INTERRUPTED, Interrupted, Occupied, claimed
 from sprig.data import sources
 from sprig.trace.console import visible
 
-CONF = Path(__file__).parents[3] / "conf"
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -38,7 +37,8 @@ def run(verb: str, task: Callable[[Any, Path], float | None]) -> None:
     codes = [0]
     try:
         sys.argv = launching.prepare(verb, sys.argv)
-        hydra.main(config_path=str(CONF), config_name=verb, version_base="1.3")(_typed(verb, task, codes))()
+        main = hydra.main(config_path=str(command_line.CONF), config_name=verb, version_base="1.3")
+        main(_typed(verb, task, codes))()
     except Exception as error:
         codes.append(_report(error, verb))
     except KeyboardInterrupt as interrupt:
@@ -61,7 +61,7 @@ def _typed(
                 return task(OmegaConf.to_object(cfg), directory)
         except Exception as error:
             codes.append(_report(error, verb))
-            launching.give_reason(error)
+            children.give_reason(error)
             if not isinstance(error, Occupied):
                 _forget(directory)
             if isinstance(error, Interrupted):

@@ -76,7 +76,7 @@ class Job:
         self.directory = self.processes.share(directory)
         used = f"{self.device}, {self.precision}" + (f", {count} processes" if count > 1 else "")
         self.trace = new_trace(self.directory, settings.seed, used)
-        self.console = open_console(quiet=bool(self.processes.rank))
+        self.console = open_console(quiet=bool(self.processes.rank), lasting=True)
 
     def claim(self, held: ExitStack) -> None:
         """Keep other runs out of the run directory until held is closed; Occupied if one is at work there."""

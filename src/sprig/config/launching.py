@@ -6,34 +6,22 @@ crash of a library, ends no other. Nothing slow is imported.
 """
 
 import json
-import os
-import select
 import signal
-import socket
-import subprocess
 import sys
-import threading
-import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 from hydra.core.hydra_config import HydraConfig
 
-from sprig.config import command_line, multirun
+from sprig.config import children, command_line, multirun
 from sprig.config.checks import check_train
 from sprig.config.ranks import launched, nodes, rank, started
-from sprig.config.run_directory import COMMAND, Interrupted, check_output, command_as_typed
+from sprig.config.run_directory import Interrupted, check_output
 from sprig.config.schema import TrainConfig
+from sprig.config.vocabulary import settled
 from sprig.training.config import TrainerConfig
 
-_REASON = "SPRIG_REASON"
-"""The environment's name for the descriptor to which a process says why it failed."""
 _NO_DIRECTORY = ("hydra.run.dir=.", "hydra.output_subdir=null")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-_INTERRUPTED = [128 + number for number in _SIGNALS]
-_GRACE = 20.0  # seconds for the others to end by themselves once one has failed
 
 
 class ProcessFailed(Exception):
@@ -98,135 +86,52 @@ def launch(settings: TrainConfig, directory: Path) -> float | None:
     ProcessFailed or Interrupted where they were.
     """
     if settings.model.init_from is None:  # else its model decides what the settings are, and it is not loaded here
-        check_train(settings)
+        check_train(replace(settings, data=settled(settings.data, settings.model)))
     if settings.resume is None:
         check_output(directory)
     count = processes_to_launch(settings)
-    reasons, reason = os.pipe()
-    command = [
-        sys.executable,
-        sys.argv[0],
-        *_where_configs_are(),
-        *HydraConfig.get().overrides.task,  # a multirun's job has its own
-        f"hydra.run.dir={command_line.quote(str(directory))}",
-        "hydra.output_subdir=null",  # it is written
-    ]
-    environment = {name: value for name, value in os.environ.items() if name != "SLURM_NTASKS"} | {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-        "NODE_RANK": "0",
-        "WORLD_SIZE": str(count),
-        COMMAND: command_as_typed(),
-        _REASON: str(reason),
-    }
-    children = [
-        # In a session of its own no process gets a terminal's Ctrl-C twice: all signals come from here.
-        subprocess.Popen(  # noqa: S603  # our own command line, once more
-            command,
-            env=environment | {"RANK": str(number), "LOCAL_RANK": str(number)},
-            stdin=subprocess.PIPE,
-            pass_fds=[reason],
-            start_new_session=True,
-        )
-        for number in range(count)
-    ]
-    os.close(reason)
-    number, code, handed_on = _wait(children)
-    reason_given = _first_said(reasons)
-    if code in _INTERRUPTED:
-        if multirun.goes_on() and not handed_on:  # as some do that watch over the memory; the other jobs go on
-            name = signal.Signals(code - 128).name
-            raise ProcessFailed(f"{name} stopped it and not the sweep; go on with it by resume={directory}")
-        raise Interrupted("", code)
-    if code < 0:
+    end = children.run(_command(directory), count)
+    if end.interrupted or (end.code and end.signal and multirun.goes_on()):
+        _raise_interrupted(end, directory)
+    if end.code < 0:
         raise ValueError(
-            (f"process {number} of {count}" if count > 1 else "its process")
-            + f" was ended by {signal.Signals(-code).name}"
+            (f"process {end.number} of {count}" if count > 1 else "its process")
+            + f" was ended by {signal.Signals(-end.code).name}"
             + (", so the others were ended as well." if count > 1 else ".")
-            + (" Lack of memory is the usual cause." if -code == signal.SIGKILL else "")
+            + (" Lack of memory is the usual cause." if -end.code == signal.SIGKILL else "")
         )
-    if code:
-        raise ProcessFailed(reason_given or f"its process {number} ended with exit code {code}")
+    if end.code and not end.said:  # one that fails says why, unless it is ended before it comes to it
+        raise ValueError(f"process {end.number} of {count} ended with exit code {end.code} and said nothing.")
+    if end.code:
+        raise ProcessFailed(end.said)
     final = json.loads((directory / "trace.json").read_text(encoding="utf-8"))["final"]
     metrics = {name: value for name, value in final.items() if "/" in name}
     multirun.report(metrics, settings.callbacks.monitor, settings.callbacks.mode)
+    if end.signal and multirun.goes_on():  # this job was done already, and none is to follow
+        raise Interrupted("", 128 + end.signal)
     best: float | None = final["best"]["value"]
     return best
 
 
-def give_reason(error: Exception) -> None:
-    """Tell the process that started this one, if one did, why it will fail."""
-    if launched():
-        with suppress(OSError):  # it is no more
-            os.write(int(os.environ[_REASON]), f"{multirun.first_line(error)}\n".encode(errors="replace"))
-
-
-def _first_said(reasons: int) -> str:
-    """The first line that came through the descriptor, which is closed; empty where nothing did."""
-    os.set_blocking(reasons, False)  # a process that outlives those that were started may hold its other end
-    try:
-        return os.read(reasons, select.PIPE_BUF).decode(errors="replace").partition("\n")[0]
-    except BlockingIOError:
-        return ""
-    finally:
-        os.close(reasons)
-
-
-def _where_configs_are() -> list[str]:
-    """Hydra's own words on the command line for files of settings that stand elsewhere than in conf/."""
+def _command(directory: Path) -> list[str]:
+    """What runs the main job of directory alone: this command line once more, with a multirun's job's own settings."""
     hydra = HydraConfig.get()
-    given = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
-    searched = [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
-    return [*(f"--config-dir={path}" for path in given), *searched]
+    return [
+        sys.executable,
+        str(Path(hydra.runtime.cwd, sys.argv[0])),  # Hydra may have gone elsewhere
+        *command_line.where_configs_are(),
+        *hydra.overrides.task,
+        *([f"hydra.job.num={hydra.job.num}"] if multirun.goes_on() else []),  # a setting may ask for it
+        f"hydra.run.dir={command_line.quote(str(directory))}",
+        "hydra.output_subdir=null",  # it is written
+        "hydra.mode=RUN",
+    ]
 
 
-def follow_launcher() -> None:
-    """Stop this process as a signal would when the one that started it is no more."""
-
-    def watch() -> None:
-        os.read(sys.stdin.fileno(), 1)  # ends with the process at the other end of the pipe
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    if launched():
-        threading.Thread(target=watch, daemon=True).start()
-
-
-def _wait(children: list[subprocess.Popen[bytes]]) -> tuple[int, int, bool]:
-    """Wait for all; the number and exit code of the first that failed, or a code of 0, and whether it got a signal.
-
-    Signals are handed on to all: a process that has not yet come to heed them is ended by them, and was interrupted.
-    """
-    handed = set()
-
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        handed.add(-number)
-        for child in children:
-            child.send_signal(number)
-
-    former = {number: signal.signal(number, hand_on) for number in _SIGNALS}
-    first, deadline = (0, 0), float("inf")
-    try:
-        while True:
-            codes = [128 - code if (code := child.poll()) in handed else code for child in children]
-            if not first[1]:
-                first = next(((number, code) for number, code in enumerate(codes) if code), first)
-                if first[1] not in (0, *_INTERRUPTED):
-                    deadline = time.monotonic() + _GRACE
-            if None not in codes:
-                return *first, bool(handed)
-            if time.monotonic() > deadline:
-                for child in children:
-                    child.kill()
-            time.sleep(0.05)
-    finally:
-        for child in children:
-            child.kill()
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+def _raise_interrupted(end: children.End, directory: Path) -> None:
+    """Raise what a signal has ended: the run and the sweep, or, where it came to a job alone, that job."""
+    if end.signal or not multirun.goes_on():
+        raise Interrupted("", 128 + end.signal if end.signal else end.code)
+    name = signal.Signals(end.code - 128).name  # of some that watch over the memory; the other jobs go on
+    how = f"go on with it by resume={directory}" if command_line.has_state(directory) else "nothing was saved before"
+    raise ProcessFailed(f"{name} stopped it and not the sweep; {how}")

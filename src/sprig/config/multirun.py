@@ -17,6 +17,7 @@ from sprig.trace.jobs import JobResult
 class _Sweep:
     monitor: str = "val/loss"
     mode: str = "min"
+    command: list[str] = field(default_factory=lambda: ["python", "src/train.py"])
     jobs: list[JobResult] = field(default_factory=list)
 
 
@@ -44,6 +45,7 @@ def job(directory: Path) -> Iterator[None]:
     overrides = [command_line.as_typed(override) for override in own]
     result = JobResult(HydraConfig.get().job.num, overrides, "failed", {}, str(directory))
     _sweep.jobs.append(result)
+    _sweep.command = command_line.command()
     try:
         yield
         result.status = "done"
@@ -79,4 +81,4 @@ def draw() -> None:
         from sprig.trace.console import open_console
         from sprig.trace.jobs import draw_jobs
 
-        open_console().print(draw_jobs(_sweep.jobs, _sweep.monitor, _sweep.mode))
+        open_console().print(draw_jobs(_sweep.jobs, _sweep.monitor, _sweep.mode, _sweep.command))

@@ -11,6 +11,7 @@ import lightning as L
 
 from sprig.checkpoint.files import tidy
 from sprig.checkpoint.states import newest_state
+from sprig.config import command_line
 from sprig.config.run_directory import Interrupted
 from sprig.trace.console import visible
 from sprig.trace.records import Trace, read_earlier
@@ -25,7 +26,7 @@ def ends_explained(trainer: L.Trainer, directory: Path, stopped: Callable[[], No
 
     Interrupted, with the exit code, for a signal; OSError, in three lines, for a disk that did not take the end.
     """
-    how = f"Go on with:\n  python src/train.py resume={shlex.quote(str(directory))}"
+    how = f"Go on with:\n  {shlex.join([*command_line.command(), f'resume={directory}'])}"
     try:
         yield
     except FailedElsewhere:

@@ -9,7 +9,7 @@ import lightning as L
 import torch
 
 from sprig import checkpoint
-from sprig.config import batch_size, building, launching, multirun, resuming, stages
+from sprig.config import batch_size, building, children, multirun, resuming, stages
 from sprig.config.checks import check_monitor, check_train
 from sprig.config.fine_tuning import settings_from, start_of
 from sprig.config.fitting import fit
@@ -34,7 +34,7 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
         settings = settings_from(start, settings)
     settings = replace(settings, data=settled(settings.data, settings.model))
     check_train(settings)
-    launching.follow_launcher()
+    children.follow_starter()
     failed = True
     with ExitStack() as held:
         try:

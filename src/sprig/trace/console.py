@@ -5,9 +5,11 @@ Pages are rich's renderables: alignment and a little colour, no boxes. Code goes
 
 import io
 import math
+import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
@@ -19,13 +21,40 @@ _SAMPLE = 2000  # characters of a sample that are looked at: more than a termina
 _MARKS = {"\n": "↵", "\t": "\\t", "\r": "\\r"}
 
 
-def open_console(stream: IO[str] | None = None, *, quiet: bool = False) -> Console:
-    """A console on stream, standard output if None; a terminal that is too narrow breaks the lines."""
+class _Console(Console):
+    """What becomes of a run where nobody reads its output any longer: `| head` has seen enough, a terminal is gone."""
+
+    lasting = False
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Rich's own."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.on_broken_pipe()
+
+    def on_broken_pipe(self) -> None:
+        """Be silent from now on where the run goes on; else BrokenPipeError."""
+        if not self.lasting:
+            raise BrokenPipeError
+        self.quiet = True
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):
+            os.write(2, b"Nobody reads the output any longer. The run goes on; see its trace.json.\n")
+
+
+def open_console(stream: IO[str] | None = None, *, quiet: bool = False, lasting: bool = False) -> Console:
+    """A console on stream, standard output if None; a terminal that is too narrow breaks the lines.
+
+    Where its reader goes, a lasting one falls silent; with others, BrokenPipeError ends what is done.
+    """
     out = stream or sys.stdout
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors="backslashreplace")  # code has characters that a latin-1 terminal has not
     # soft_wrap: no newline is put into a command or a path, which must survive being copied.
-    console = Console(file=stream, soft_wrap=True, markup=False, emoji=False, highlight=False, quiet=quiet)
+    console = _Console(file=stream, soft_wrap=True, markup=False, emoji=False, highlight=False, quiet=quiet)
+    console.lasting = lasting
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console

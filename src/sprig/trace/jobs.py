@@ -27,8 +27,16 @@ class JobResult:
     error: str | None = None
 
 
-def draw_jobs(jobs: Sequence[JobResult], monitor: str = "val/loss", mode: str = "min") -> RenderableType:
-    """The table of jobs, best by monitor first (mode "min": the lowest), failed and unmeasured ones last."""
+def draw_jobs(
+    jobs: Sequence[JobResult],
+    monitor: str = "val/loss",
+    mode: str = "min",
+    command: Sequence[str] = ("python", "src/train.py"),
+) -> RenderableType:
+    """The table of jobs, best by monitor first (mode "min": the lowest), failed and unmeasured ones last.
+
+    command is what a job's overrides are put behind to run it alone.
+    """
     ranked = sorted(jobs, key=lambda job: _rank(job, monitor, mode))
     measured = {name for job in jobs for name in job.metrics}
     names = [monitor, *shown(measured - {monitor, "train/loss"})]
@@ -55,7 +63,7 @@ def draw_jobs(jobs: Sequence[JobResult], monitor: str = "val/loss", mode: str = 
     below: list[RenderableType] = []
     if not _rank(ranked[0], monitor, mode)[0]:
         # No part of the table, which would break it into lines: it has to survive being copied.
-        best = shlex.join(["python", "src/train.py", *ranked[0].overrides])
+        best = shlex.join([*command, *ranked[0].overrides])
         below += [Text("\nThe best of them alone", "bold"), Text(f"    {visible(best)}", "cyan")]
     errors = [Text(visible(f"job {job.number} {job.status}: {job.error}"), "red") for job in ranked if job.error]
     return Group(head, AtLeast(110, table), *below, *([Text(), *errors] if errors else []))

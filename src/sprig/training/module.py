@@ -227,13 +227,12 @@ class LanguageModelling(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what Lightning does not."""
         nats, counted = self._trained_on()
-        assert self._progress is not None, "there is nothing to save before the optimiser is there"
         checkpoint["sprig"] = {
             "tokens_seen": self.tokens_seen,
             "nats": nats,
             "counted": counted,
             "skipped_steps": self.skipped_steps,
-            **self._progress.state(),
+            **(self._progress or Progress(math.inf)).state(),
             **self._random_numbers.states(self.device),
         }
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -12,6 +14,8 @@ from sprig.training.accumulation import window_closed
 from sprig.training.callbacks.checkpoints import Checkpoints, between_steps
 from sprig.training.module import LanguageModelling
 from sprig.training.processes import Processes
+
+_ONE = 1.0  # seconds within which a signal is still the same: `pkill` and systemd reach a process and who hands it on
 
 
 class Stopped(Exception):
@@ -38,6 +42,7 @@ class Interruption(L.Callback):
         """The number of the signal that asked."""
         self._agreed = 0  # the number on which all processes act
         self._saved = False
+        self._asked_at = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen."""
@@ -56,12 +61,22 @@ class Interruption(L.Callback):
         raise Stopped(number)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = number
+        self.asked, self._asked_at = number, time.monotonic()
         if not self.processes.rank:
             # Not print: the signal may have come in the middle of one.
-            os.write(2, b"\nThe step or the validation is finished first, then all is saved. Once more ends at once.\n")
+            with suppress(OSError):  # the same signal may have ended who reads it
+                os.write(
+                    2, b"\nThe step or the validation is finished first, then all is saved. Once more ends at once.\n"
+                )
+        for listened in self.defaults:
+            signal.signal(listened, self._end)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if time.monotonic() - self._asked_at < _ONE:
+            return
         for listened, default in self.defaults.items():  # not the former handlers: Lightning's only note a SIGTERM
             signal.signal(listened, default)
+        signal.raise_signal(number)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Between two steps, save as asked; a validation that is due comes first."""
