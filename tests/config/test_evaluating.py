@@ -42,6 +42,24 @@ def test_its_own_split_gives_a_figure(trained, tmp_path):
     assert measure(trained, tmp_path)["val/bits_per_byte"] > 0
 
 
+def test_files_of_repositories_are_joined_as_they_were_in_training(tmp_path):
+    for group in "abc":
+        (tmp_path / "code" / group).mkdir(parents=True)
+        for name in "xy":
+            (tmp_path / "code" / group / f"{name}.py").write_text(
+                f"def {name}_{group}(n):\n    return n * {ord(group)}\n"
+            )
+    run = tmp_path / "run"
+    run.mkdir()
+    base = [override for override in SMALL if not override.startswith("data.")]
+    data = ["data=folder", f"data.path={tmp_path / 'code'}", "data.repositories=true", "data.fim_rate=0"]
+    sizes = ["data.vocab_size=300", "data.batch_size=1", "data.seq_len=32", "data.val_fraction=0.3"]
+    train(composed("train", *base, *data, *sizes, "trainer.limit_val_batches=1.0"), run)
+    trained = json.loads((run / "trace.json").read_text())["final"]["val/loss"]
+    measured = measure(run / "checkpoints" / "best", tmp_path)["val/loss"]
+    assert measured == pytest.approx(trained, rel=1e-3)
+
+
 def test_with_a_stride_of_one_each_token_is_guessed_from_all_that_the_context_holds(trained, tmp_path):
     text = 'def middle(values):\n    """Between."""\n    return sorted(values)[len(values) // 2] or "nothing at all"\n'
     (tmp_path / "code").mkdir()

@@ -183,3 +183,12 @@ def test_files_of_a_repository_are_one_text_with_their_names_in_it(tmp_path):
         "<repo_name>one<file_sep>a.py\nx\n<file_sep>b.py\ny\n<|endoftext|>",
         "<repo_name>two<file_sep>c.py\nz\n<|endoftext|>",
     ]
+    in_memory = encode(files, tokenizer, repositories=True)
+    assert in_memory.ids.tolist() == corpus.ids.tolist() and in_memory.starts.tolist() == corpus.starts.tolist()
+
+
+def test_what_is_kept_of_lexemes_is_short():
+    """One word may be a megabyte, and a corpus may have many of them."""
+    tokenizer = CodeTokenizer.train([], SMALLEST_VOCABULARY)
+    list(tokenizer.encode_all(["x" * 400_000 + " y"]))
+    assert set(tokenizer._lexemes) == {" y"}

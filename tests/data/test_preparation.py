@@ -231,6 +231,11 @@ def test_stages_follow_one_held_out_sample(default):
     [
         ({"a.txt": "x"}, {}, "No document is left of the source. Left out: 1 other file type"),
         ({"a.py": "x = 1\n" * 3}, {}, "One document is left of the source"),
+        (
+            {"a.py": "x = 1\n" * 3, "b.py": "x = 1\n" * 3, "c.py": ""},
+            {},
+            "Left out: 1 empty file (c.py), 1 exact duplicate",
+        ),
         ({"a.py": "x = 1\n", "b.py": "x  =  1", "c.py": "x =\t1"}, {}, "All 3 documents are the same"),
         (functions(5), {"batch_size": 9}, "Set data.batch_size="),
         (functions(9), {"vocab_size": 257}, "too small"),

@@ -151,17 +151,22 @@ def test_the_funnel_shows_what_was_left_out_replaced_and_kept() -> None:
         documents=1200, bytes=5_000_000, dropped={"near duplicate": 150, "empty file": 3}, redacted={"e-mail": 7},
         kept_documents=1047, kept_bytes=4_000_000, licenses={"MIT": 1000, "unknown": 47}, tokens=1_000_000,
         lengths={"1-1": 1, "2-2": 0, "3-4": 40}, padding=0.0042, seconds=2.0,
+        examples={"empty file": "a/b.py"},
     )  # fmt: skip
     text = drawn(draw_funnel(funnel))
     for words in ("-150", "near duplicate", "empty file", "e-mail", "1,047", "under MIT", "2.5 MB/s", "0.42%", "4.000"):
         assert words in text
+    [line] = [line for line in text.splitlines() if "empty file" in line]
+    assert line.split()[-3:] == ["-3", "a/b.py", "..."]
     bars = [line.count("#") for line in text.splitlines()[-3:]]
     assert bars == [1, 0, 40]
 
 
 def test_what_strangers_wrote_is_text_without_control_characters_wherever_it_is_drawn() -> None:
     odd = "[/mit] \x1b]0;x\x07"
-    funnel = Funnel(dropped={odd: 1}, redacted={odd: 1}, licenses={odd: 1, "[mit]": 1}, lengths={odd: 1})
+    funnel = Funnel(
+        dropped={odd: 1}, examples={odd: odd}, redacted={odd: 1}, licenses={odd: 1, "[mit]": 1}, lengths={odd: 1}
+    )
     pages = [
         draw_funnel(funnel),
         draw_stage(stage(counts={odd: 1, f"left out: {odd}": 1}), 1),
@@ -169,7 +174,7 @@ def test_what_strangers_wrote_is_text_without_control_characters_wherever_it_is_
         draw_final(Trace(Run("r", "c", "s")), "a", [f"python src/sample.py prompt='{odd}'"]),
         draw_training_trace([Epoch(1, 1, 1, 1.0, {f"val/{odd}": 1.0}, odd)]),
     ]
-    for page, times in zip(pages, (4, 2, 1, 1, 1), strict=True):
+    for page, times in zip(pages, (5, 2, 1, 1, 1), strict=True):
         assert drawn(page).count("[/mit] \\x1b]0;x\\x07") == times
         assert "\x1b" not in drawn(page)
     assert "under [mit]" in drawn(pages[0])

@@ -13,7 +13,7 @@ from sprig.config.schema import EvaluateConfig
 from sprig.data import sources
 from sprig.data.collection import collect
 from sprig.data.config import AUTO, DataConfig, from_plain
-from sprig.data.corpus import encode
+from sprig.data.corpus import Corpus, encode
 from sprig.data.deduplication import text_key
 from sprig.data.documents import Document
 from sprig.data.loading import BatchLoader
@@ -45,8 +45,11 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
         stride = settings.stride
         if stride is not None and not 1 <= stride <= trained_on.seq_len:
             raise ValueError(f"stride={stride} must be from 1 to {trained_on.seq_len}, the length of the model's rows.")
-        documents, note = _documents(settings, trained_on, loaded, Path(place))
-        corpus = encode(documents, loaded.tokenizer)
+        documents, note, corpus = _documents(settings, trained_on, loaded, Path(place))
+        if corpus is None:
+            joined = trained_on.repositories
+            measured = sorted(documents, key=lambda document: document.group) if joined else documents
+            corpus = encode(measured, loaded.tokenizer, repositories=joined)
         if stride is None:
             rows = pack(corpus, trained_on.seq_len, trained_on.layout)
         else:
@@ -75,8 +78,8 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     [figures] = trainer.validate(module, dataloaders=batches, verbose=False)
     trace.final = {name: float(value) for name, value in figures.items()}
     trace.save(directory / "trace.json")
-    measured = f"{len(documents):,} documents, {rows.tokens:,} tokens; {note}"
-    open_console().print(terminal.draw_evaluation(str(loaded.directory), measured, trace.final))
+    what = f"{len(documents):,} documents, {rows.tokens:,} tokens; {note}"
+    open_console().print(terminal.draw_evaluation(str(loaded.directory), what, trace.final))
 
 
 def own_data(loaded: checkpoint.Checkpoint) -> DataConfig:
@@ -109,8 +112,11 @@ def own_split(loaded: checkpoint.Checkpoint, trained_on: DataConfig, cache_dir: 
 
 def _documents(
     settings: EvaluateConfig, trained_on: DataConfig, loaded: checkpoint.Checkpoint, directory: Path
-) -> tuple[Sequence[Document], str]:
-    """What to measure on, and a sentence on how it relates to the training data; directory is for what is read."""
+) -> tuple[Sequence[Document], str, Corpus | None]:
+    """What to measure on, and a sentence on how it relates to the training data; directory is for what is read.
+
+    With it comes what was encoded for training already.
+    """
     data, cache_dir, output_dir = settings.data, Path(settings.cache_dir), Path(settings.output_dir)
     own_places = _places(trained_on)
     # A checkpoint from elsewhere does not decide which of this machine's folders are read; the user does.
@@ -123,7 +129,8 @@ def _documents(
                 f"The checkpoint says that it was trained on {list(own_places.values())!r:.200}, and it is none of "
                 f"{output_dir}'s.\nName that place yourself if it is to be read: data={trained_on.source} {named}"
             )
-        return own_split(loaded, trained_on, cache_dir).val_documents, "the checkpoint's own validation split"
+        own = own_split(loaded, trained_on, cache_dir)
+        return own.val_documents, "the checkpoint's own validation split", own.val.corpus
     check_data(data)
     collection = collect(data, directory, least=1)
     documents = collection.documents
@@ -131,15 +138,15 @@ def _documents(
     cleaned = f"left out in cleaning: {left_out[2:] or 'nothing'}; "
     unchecked = cleaned + "overlap with the training data could not be checked: "
     if not readable:
-        return documents, unchecked + "it comes from a place that was not named here"
+        return documents, unchecked + "it comes from a place that was not named here", None
     if data.unit != trained_on.unit:
-        return documents, unchecked + f"the model was trained on data.unit={trained_on.unit}"
+        return documents, unchecked + f"the model was trained on data.unit={trained_on.unit}", None
     try:
         train = own_split(loaded, trained_on, cache_dir).train_documents
     except ValueError:
         train = None
     if train is None:
-        return documents, unchecked + "it is not at hand as it was"
+        return documents, unchecked + "it is not at hand as it was", None
     known = {text_key(document.text) for document in train}
     unseen = [document for document in documents if text_key(document.text) not in known]
     if not unseen:
@@ -149,6 +156,7 @@ def _documents(
     return (
         unseen,
         f"{cleaned}{len(documents) - len(unseen):,} more were left out because the model was trained on them",
+        None,
     )
 
 

@@ -88,6 +88,7 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
         numbers = numbers[sorted(random.Random(config.seed).sample(range(len(numbers)), config.limit))]
 
     funnel.dropped = {reason: count for reason, count in skips.counts.most_common() if count}
+    funnel.examples = {why: place for why, place in _examples(skips, config.redact).items() if why in funnel.dropped}
     funnel.redacted = dict(redacted.most_common())
     funnel.kept_documents = len(numbers)
     funnel.kept_bytes = int(np.frombuffer(sizes, dtype=np.int64)[numbers].sum())
@@ -131,14 +132,19 @@ def _counted(files: Iterable[Document], funnel: Funnel) -> Iterator[Document]:
         yield file
 
 
+def _examples(skips: Skips, without_secrets: bool) -> dict[str, str]:
+    """For each reason the first place that was left out, where one is known."""
+    return {why: redact(path)[0] if without_secrets else path for why, path in skips.examples.items() if path}
+
+
 def _too_few(documents: Documents, skips: Skips, without_secrets: bool) -> str:
     copies = skips.counts["exact duplicate"]
-    if len(documents) and copies:
+    if len(documents) and copies and copies == skips.counts.total() - skips.counts["other file type"]:
         same = printable(documents[0].path)
         return f"All {copies + 1} documents are the same ({same}): there is nothing to learn from them."
-    examples = {why: redact(path)[0] if without_secrets else path for why, path in skips.examples.items()}
+    examples = _examples(skips, without_secrets)
     reasons = ", ".join(
-        f"{count} {reason}" + (f" ({examples[reason]})" if examples[reason] else "")
+        f"{count} {reason}" + (f" ({examples[reason]})" if reason in examples else "")
         for reason, count in skips.counts.most_common()
         if count
     )

@@ -5,7 +5,6 @@ and how many tokens of it are its function's header. Where files of a repository
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from sprig.data import encoding_worker
 from sprig.data.documents import Document, printable
 from sprig.data.store import Documents
 from sprig.data.tokenizer import END_OF_TEXT, REPOSITORY, SPECIAL_TOKENS, CodeTokenizer
-from sprig.data.worker_processes import ended_by
+from sprig.data.worker_processes import ended_by, processors
 
 SILENCE = 300.0
 """Seconds after which a process that has written nothing counts as hung: a document takes a thousandth of one."""
@@ -77,10 +76,10 @@ class Corpus:
         return cls(ids, starts, headers, opening)
 
 
-def encode(documents: Iterable[Document], tokenizer: CodeTokenizer) -> Corpus:
-    """The corpus of documents, in memory."""
+def encode(documents: Iterable[Document], tokenizer: CodeTokenizer, *, repositories: bool = False) -> Corpus:
+    """The corpus of documents, in memory; repositories as for `encode_to`."""
     ids, lengths, headers = [np.empty(0, tokenizer.id_type)], [0], list[int]()
-    for document_ids, header in _alone(documents, tokenizer):
+    for document_ids, header in (_joined if repositories else _alone)(documents, tokenizer):
         ids.append(document_ids)
         lengths.append(len(document_ids))
         headers.append(header)
@@ -97,7 +96,7 @@ def encode_to(
     (arXiv:2402.19173): <repo_name> group <file_sep> path, newline, text <file_sep> path, newline, text ...
     Otherwise many documents are shared out to as many processes as there are processors.
     """
-    count = (os.cpu_count() or 1) if not repositories and documents.bytes >= _MANY else 1
+    count = processors() if not repositories and documents.bytes >= _MANY else 1
     parts = [directory / f"{name}.part{number}" for number in range(count)]
     if count == 1:
         write_part(parts[0], documents, tokenizer, repositories=repositories)
@@ -202,9 +201,10 @@ def _alone(documents: Iterable[Document], tokenizer: CodeTokenizer) -> _Encoded:
 
 def _joined(documents: Iterable[Document], tokenizer: CodeTokenizer) -> _Encoded:
     """The same for groups of documents that follow each other, each as one text."""
-    name_id, file_id = map(tokenizer.special_id, REPOSITORY)
+    marks = (*map(tokenizer.special_id, REPOSITORY), tokenizer.end_of_text)
+    name, start, end = (np.array([id], tokenizer.id_type) for id in marks)
     for group, files in groupby(documents, lambda document: document.group):
-        ids = [name_id, *tokenizer.encode(group)]
-        for file in files:
-            ids += [file_id, *tokenizer.encode(f"{file.path}\n{file.text}")]
-        yield np.array([*ids, tokenizer.end_of_text], tokenizer.id_type), 0
+        ids = [name, next(tokenizer.encode_all([group]))]
+        for of_file in tokenizer.encode_all(f"{file.path}\n{file.text}" for file in files):
+            ids += [start, of_file]
+        yield np.concatenate([*ids, end]), 0

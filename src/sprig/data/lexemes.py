@@ -33,7 +33,7 @@ _ASCII_LEXEME = re.compile(
 # Where a lexeme surely ends: before a line end that follows a sign of ASCII, since a lexeme has white space only at its
 # start. Behind other characters it may not end, for some of them are white space too.
 _LINE_END = re.compile(r"(?<=[!-~])(?=\n)")
-_KNOWN_PIECES = 200_000  # of two hundred bytes each or so
+_KNOWN_PIECES, _LONGEST_KNOWN = 200_000, 256  # of two hundred bytes each or so; longer ones seldom come again
 
 
 def pre_tokenizer() -> pre_tokenizers.PreTokenizer:
@@ -62,7 +62,7 @@ class Lexemes(dict[str, bytes]):
 
     def __missing__(self, piece: str) -> bytes:
         ids = np.array(self._tokenizer.encode(piece, add_special_tokens=False).ids, self._dtype).tobytes()
-        if piece.isascii():  # others are whole lines, which seldom come again
+        if piece.isascii() and len(piece) <= _LONGEST_KNOWN:  # others are whole lines, which seldom come again
             self[piece] = ids
         return ids
 

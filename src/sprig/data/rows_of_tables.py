@@ -14,7 +14,7 @@ from typing import Any
 from sprig.data.cleaning.licenses import of_statement
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
-from sprig.data.languages import EXTENSIONS, language_of
+from sprig.data.languages import EXTENSIONS, chosen, language_of
 from sprig.data.reading import Unfit, decode
 
 _MAX_NAMES, _MAX_LETTERS = 1000, 80  # of what strangers call their columns, looked at for a nearest one
@@ -34,6 +34,9 @@ class TableConfig(DataConfig):
     """An SPDX expression, or the usual name or the text of a licence; where it is none of these, none is known."""
     language_column: str | None = None
     """The language's name; null goes by the ending of the path."""
+    language: str | None = None
+    """The language of rows that say none by column or path: what is done to Python is done where a row is known to be
+    Python."""
     max_text_bytes: int = 1_000_000
     """Rows with a longer text in one of these columns are skipped, as larger files are."""
 
@@ -44,6 +47,11 @@ def columns(config: TableConfig) -> list[str]:
         raise ValueError("data.text_column needs the name of the column that the code is in.")
     if config.max_text_bytes < 1:
         raise ValueError("data.max_text_bytes must be at least 1.")
+    if config.language is not None:
+        try:
+            chosen([config.language])
+        except ValueError as error:
+            raise ValueError(f"data.language: {error}") from None
     others = (config.path_column, config.group_column, config.license_column, config.language_column)
     return list(dict.fromkeys(name for name in (config.text_column, *others) if name))
 
@@ -109,7 +117,7 @@ def document(row: Mapping[str, str | bytes | None], place: str, config: TableCon
         text=code,
         path=path,
         group=words[1] or path,
-        language=_language(language) if language else language_of(path),
+        language=_language(language) if language else language_of(path) or config.language or "",
         license=of_statement(words[2].strip()),
     )
 

@@ -1,6 +1,12 @@
-"""What is said of a process of ours that did not end by itself: those that clean and those that encode."""
+"""The processes of ours that clean and that encode: how many there are, and what is said of one that was ended."""
 
+import os
 import signal
+
+
+def processors() -> int:
+    """How many this process may use, of those that there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ended_by(status: int, what: str) -> OSError:

@@ -148,6 +148,8 @@ class Funnel:
     """UTF-8 bytes of their text."""
     dropped: dict[str, int] = field(default_factory=dict)
     """By reason, the most frequent first: files that the source could not give, and documents that were not kept."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """The first place that was left out for a reason, as far as there is one: a path, a file and its line."""
     redacted: dict[str, int] = field(default_factory=dict)
     """Secrets and personal data that were replaced, by kind."""
     kept_documents: int = 0

@@ -57,7 +57,10 @@ def draw_funnel(funnel: Funnel) -> RenderableType:
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_row("given by the source", number(funnel.documents), number(funnel.bytes))
     for reason, count in _first(funnel.dropped):
-        table.add_row(one_line(f"  left out: {reason}", "dim"), Text(f"-{count:,}", "dim"))
+        example = f"{funnel.examples[reason]}{' ...' if count > 1 else ''}" if reason in funnel.examples else ""
+        table.add_row(
+            one_line(f"  left out: {reason}", "dim"), Text(f"-{count:,}", "dim"), "", one_line(example, "dim")
+        )
     for kind, count in _first(funnel.redacted):
         table.add_row(one_line(f"  replaced: {kind}", "dim"), Text(number(count), "dim"))
     table.add_row("kept", number(funnel.kept_documents), number(funnel.kept_bytes), style="green")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sprig.data.cleaning import contamination
 from sprig.data.cleaning.contamination import Benchmarks, state
 
 MODULE = Path(json.__file__).read_text()
@@ -207,6 +208,19 @@ def test_what_is_no_benchmark_is_named_in_one_line(
         Benchmarks.load([str(path)])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["x.jsonl.gz", "x.jsonl", "folder/x.py"])
+def test_a_benchmark_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contamination, "_MOST", 1_000_000)
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    content = b"x = 1\n" * 200_000
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(ValueError, match=rf"{name}: over 1,000,000 bytes\.$"):
+        Benchmarks.load([str(tmp_path / "folder") if "/" in name else str(path)])
 
 
 def test_humaneval_without_its_package_or_its_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,16 @@ def test_columns_say_where_code_comes_from_and_what_it_is(tmp_path: Path) -> Non
     assert found == [Document(CODE, "src/a.py", group="me/it", language="python", license="MIT")]
 
 
+def test_rows_that_say_no_language_have_the_one_that_is_set(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines_of({"content": CODE, "file": "a"}, {"content": CODE, "file": "a.c"}))
+    found, _ = read(tmp_path, language="python", path_column="file")
+    assert [document.language for document in found] == ["python", "c"]
+    with pytest.raises(
+        ValueError, match=r"data\.language: 'Pyhton' is no language of the table\. Did you mean 'python'"
+    ):
+        read(tmp_path, language="Pyhton")
+
+
 @pytest.mark.parametrize(("name", "language"), [("Python", "python"), ("py", "python"), ("Klingon", ""), (None, "c")])
 def test_a_language_is_one_of_our_table_or_not_known(tmp_path: Path, name: str | None, language: str) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines_of({"content": CODE, "lang": name, "path": "a.c"}))

@@ -38,7 +38,7 @@ def shares(found: list[Document]) -> dict[str, int]:
 def test_bytes_are_in_proportion_to_the_weights_at_any_time_whatever_the_sizes(tmp_path: Path) -> None:
     small = {**table(tmp_path / "a.jsonl", 5000, size=50), "weight": 3}
     large = {**table(tmp_path / "b.jsonl", 5000, size=700), "weight": 1.5}
-    found = list(islice(documents(Config(parts=[small, large]), Skips()), 3000))
+    found = list(islice(documents(Config(parts=[small, large], max_bytes=10**9), Skips()), 3000))
     for taken in range(100, 3000, 100):
         sums = shares(found[:taken])
         assert abs(sums["jsonl-1"] / 3 - sums["jsonl-2"] / 1.5) <= 700 / 1.5 + 1e-6
@@ -53,6 +53,13 @@ def test_each_part_comes_whole_and_in_its_own_order_and_nothing_twice(tmp_path: 
     assert len(found) == 330
     assert {document.group.partition("/")[0] for document in found[60:]} == {"jsonl-2"}
     assert skips == Skips()
+
+
+def test_weights_that_would_decide_nothing_are_refused(tmp_path: Path) -> None:
+    parts = [{**table(tmp_path / "a.jsonl", 9), "weight": 2}, table(tmp_path / "b.jsonl", 9)]
+    with pytest.raises(ValueError, match=r"whatever its weight: set data\.max_bytes"):
+        read(*parts)
+    assert read(*parts, max_bytes=1000)[0]
 
 
 def test_a_cap_takes_the_first_documents_of_a_part(tmp_path: Path) -> None:
@@ -171,7 +178,7 @@ def test_the_settings_of_all_parts_come_back_from_a_checkpoints_json() -> None:
 
 def test_real_sources_mix() -> None:
     parts = [{"source": "stdlib", "weight": 2, "cap": 100}, {"source": "packages", "include": ["click", "rich"]}]
-    found, _ = read(*parts)
+    found, _ = read(*parts, max_bytes=10**9)
     assert {document.group.split("/")[0] for document in found} == {"stdlib", "click", "rich"}
     assert {document.group for document in found if "click" in document.group} == {"click"}
     assert sum(document.group.startswith("stdlib/") for document in found) == 100

@@ -30,6 +30,7 @@ from typing import Any
 _TOKEN = re.compile(r"[a-zA-Z0-9_]+|\S")
 _FIELDS = ("prompt", "canonical_solution", "text", "code")
 """Of a record, what is looked for: HumanEval has the first two, MBPP the last two, sanitized the first and the last."""
+_MOST = 100_000_000  # bytes of a file, unpacked; MBPP has half of one million
 _RECORDS, _PLAIN = (".jsonl", ".jsonl.gz", ".json"), (".py", ".txt")
 
 _Gram = tuple[str, ...]
@@ -127,15 +128,10 @@ def _files(name: str) -> list[Path]:
 
 def _texts(name: str) -> Iterator[str]:
     if Path(name).expanduser().is_dir():
-        yield from (file.read_text(encoding="utf-8", errors="replace") for file in _files(name))
+        yield from (_content(name, file, "replace") for file in _files(name))
         return
     [path] = _files(name)
-    try:
-        data = path.read_bytes()
-        content = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ValueError(f"The benchmark {name!r} cannot be read: {path}: {why}.") from None
+    content = _content(name, path)
     records = _records(content, path)
     if not records:
         raise ValueError(f"The benchmark {name!r} cannot be read: {path}: the file is empty.")
@@ -145,6 +141,20 @@ def _texts(name: str) -> Iterator[str]:
             needed = f"{', '.join(_FIELDS[:-1])} or {_FIELDS[-1]}"
             raise ValueError(f"{where}: a benchmark's record needs strings as {needed}.")
         yield from texts
+
+
+def _content(name: str, path: Path, errors: str = "strict") -> str:
+    """The text of a file of the benchmark, unpacked; ValueError for one that cannot be read or has too much of it."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = file.read(_MOST + 1)
+        content = data.decode("utf-8-sig", errors)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ValueError(f"The benchmark {name!r} cannot be read: {path}: {why}.") from None
+    if len(data) > _MOST:
+        raise ValueError(f"The benchmark {name!r} cannot be read: {path}: over {_MOST:,} bytes.")
+    return content
 
 
 def _records(content: str, path: Path) -> list[tuple[str, Any]]:

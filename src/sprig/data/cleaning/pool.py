@@ -24,11 +24,12 @@ from sprig.data.cleaning import worker as worker_program
 from sprig.data.cleaning.cleaner import Cleaner
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips, printable
-from sprig.data.worker_processes import ended_by
+from sprig.data.worker_processes import ended_by, processors
 
 START_SECONDS = 120.0
 """For a worker to start: it reads a few modules, on a machine that may be busy."""
 _PATIENCE = 10  # files in a row on which cleaning fails, after which it is no file's fault
+_HANGS = 10.0  # times the seconds that a file may take of a processor, after which a worker does nothing any more
 _AHEAD = 8  # files that are asked for, for each worker, before the first of them is needed
 
 
@@ -64,7 +65,7 @@ def cleaned(
         for file in files:
             yield from _candidates(file, worker_program.answer(cleaner, file), skips, redacted)
         return
-    count = workers or (os.cpu_count() or 1) + 2
+    count = workers or processors() + 2
     everyone = [_Worker(config) for _ in range(count)]
     idle: SimpleQueue[_Worker] = SimpleQueue()
     for worker in everyone:
@@ -140,13 +141,13 @@ class _Worker:
         """Hand over a file, and wait for what becomes of it or for the reason why nothing does."""
         for _ in range(2):
             process = self._running()
-            with _limited(process, self._seconds) as late:
+            with _limited(process, self._seconds * _HANGS) as late:
                 line = _exchange(process, json.dumps(file.values()).encode() + b"\n")
             if line.endswith(b"\n"):  # though it may be late: it was done, and this process slept
                 reply: list[Any] | str | dict[str, str] = json.loads(line)
                 return _Fault(printable(reply["fault"])) if isinstance(reply, dict) else reply
             status = process.wait()
-            if late.is_set():
+            if late.is_set() or status == -signal.SIGXCPU:
                 return f"takes over {self._seconds:g} s to clean"
             if status != -signal.SIGKILL:
                 # Another signal: the parser overflowed the stack.

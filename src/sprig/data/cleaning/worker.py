@@ -1,7 +1,7 @@
 """A program of its own: files in, cleaned documents out, as JSON lines; `sprig.data.cleaning.pool` runs it.
 
 It is a separate process because a hostile or generated file can make the parser take minutes and gigabytes, or
-overflow its stack: this one has a limit on its memory and can be killed. Nothing slow is imported.
+overflow its stack: this one has limits on its memory and its time and can be killed. Nothing slow is imported.
 
 Standard input begins with a line of settings; the worker answers with null, or with a string, the reason why
 it cannot work. Then each line is a file, the fields of its Document; the reply is a list of what it came to (documents,
@@ -11,9 +11,11 @@ says which. Where memory or stack ran out, there is no reply: the process ends w
 
 import base64
 import json
+import math
 import os
 import resource
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,7 @@ def main() -> None:
     try:
         for request in sys.stdin.buffer:
             file = Document(*json.loads(request))
+            _limit_time(config.cleaning_seconds)
             try:
                 reply: Any = answer(cleaner, file)
             except (MemoryError, RecursionError, SystemError):
@@ -71,6 +74,13 @@ def main() -> None:
             _write(reply)
     except (MemoryError, RecursionError, SystemError):  # the last: CPython gh-106905
         os._exit(EXHAUSTED)
+
+
+def _limit_time(seconds: float) -> None:
+    """Be ended by SIGXCPU after so many seconds more of work, to the next whole one; waiting for a turn is none."""
+    with suppress(OSError, ValueError):
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
 
 
 def _limit(memory: int) -> None:

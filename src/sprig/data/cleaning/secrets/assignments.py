@@ -23,9 +23,10 @@ from sprig.data.cleaning.secrets.finding import (
 _RANK = 3
 _ASSIGNED = (
     rb"[a-z0_-]{0,30}+"
-    rb"(?:[\"']?\]?[ \t]*+(?::[ \t]*+[a-z_][a-z0_.\[\]|]{0,40}+[ \t]*+=|=>|[:=!]?=|:)|[\"'],|\()"  # = : => ", (
+    rb"(?:[\"']?\]?[ \t]*+(?::[ \t]*+[a-z_][a-z0_.\[\]|]{0,40}+[ \t]*+=|=>|[:=!]?=|:)|[\"'],|\("  # = : => ", (
+    rb"|[ \t]++(?=\"))"  # or, as in a #define, nothing
     rb"[ \t]*+\(?[brfu]{0,2}"
-    rb"(?:\"\"\"|'''|[\"']|(?=[a-z0+/_-]{16}))"
+    rb"(?:\"\"\"|'''|[\"'`]|(?=[a-z0+/_-]{16}))"
 )
 _NAMES = [
     re.compile(name + _ASSIGNED)
@@ -40,6 +41,7 @@ _NO_SECRET = re.compile(
 )
 _NAME = re.compile(rb"[a-z0_-]+")
 _LITERAL = re.compile(rb"[!#-&(-;=?-\[\]^_`a-z|~]{8,256}+(?=[\"'])")  # no quote, backslash, brace, < or >, no space
+_TICKED = re.compile(rb"[!#-&(-;=?-\[\]^_a-z|~]{8,256}+(?=`)")
 _BARE = re.compile(rb"[A-Za-z0-9+/_=.~-]{16,256}+(?=[ \t]*+(?:\n|#|\Z))")
 _AWS = re.compile(rb"[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=])")
 _AWS_ID = re.compile(rb"AKIA[A-Z0-9]{16}[\"']")
@@ -67,8 +69,8 @@ def find(source: Source) -> Iterator[Finding]:
 def _assigned(source: Source, start: int, at: int) -> Finding | None:
     raw, fold = source.raw, source.fold
     quote = raw[at - 1 : at]
-    quoted = quote in (b'"', b"'")
-    value = (_LITERAL if quoted else _BARE).match(raw, at)
+    quoted = quote in (b'"', b"'", b"`")
+    value = ((_TICKED if quote == b"`" else _LITERAL) if quoted else _BARE).match(raw, at)
     if value is None or (quoted and raw[value.end() : value.end() + 1] != quote):
         return None
     before = _name(fold[max(0, start - 30) : start][::-1])[::-1]

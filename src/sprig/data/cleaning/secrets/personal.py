@@ -41,10 +41,10 @@ _LOCAL = re.compile(r"[A-Za-z0-9._%+\-À-ÖØ-öø-ɏͰ-ϿЀ-ԯḀ-ỿἀ-ῼ]{1
 _RESERVED = re.compile(rb"(?:^|\.)(?:example|invalid|test|localhost|local|users\.noreply\.github)\.", re.I)
 _REMOTE = re.compile(rb":[\w~./-]*(?:/|\.git)")  # me@host:src/project.git
 _NOBODY = frozenset(["git", "hg", "svn"])
-_USER_INFO = re.compile(rb"://[^\s/\"'<>]{0,200}$")
+_USER_INFO = re.compile(rb"://[^\s/?#\"'<>]{0,200}$")
 
 _QUAD = re.compile(rb"\.(?<=0\.)0{1,3}\.0{1,3}\.0{1,3}(?![a-z0_]|\.0|[-+][a-z])")
-_VERSION = re.compile(rb"version|ver\b|release|build|oid|section|firmware|revision")
+_VERSION = re.compile(rb"version|firmware|revision|(?<![a-z])(?:ver(?![a-z])|release|build|oid|section)")
 _PIN = re.compile(rb"(?:(?:[=<>~!]=|[<>~^]) ?|\.|[A-Za-z][-/])\Z")  # package==1.22.3.14, name-1.22.3.14
 # How the ranges start that belong to no machine outside, or to documentation.
 _SPECIAL: frozenset[tuple[int, ...]] = frozenset(
