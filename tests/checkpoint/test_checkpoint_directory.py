@@ -256,3 +256,26 @@ def test_a_folder_that_is_no_checkpoint_is_never_replaced(tmp_path: Path, copied
             save(target, model(), TOKENIZER, {})
     assert (tmp_path / "home" / "thesis.txt").exists()
     assert load(tmp_path / "link").facts == FACTS
+
+
+def test_files_are_on_the_disk_before_they_get_their_name_and_the_name_before_the_save_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def synced(descriptor: int) -> None:
+        done.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append("renamed")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    save(tmp_path / "best", model(), TOKENIZER, FACTS)
+    written = {path.name for path in (tmp_path / "best").iterdir()}
+    before = done.index("renamed")
+    assert written <= set(done[:before]) and done[before - 1].startswith(".best.part-")
+    assert done[before + 1 :] == [tmp_path.name]

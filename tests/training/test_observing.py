@@ -17,12 +17,15 @@ from sprig.data.tokenizer import SMALLEST_VOCABULARY, CodeTokenizer
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
 from sprig.trace.records import Training
+from sprig.training.callbacks import observing as observing_module
 from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.compilation import pays
 from sprig.training.callbacks.observing import Observing, _Spikes
 from sprig.training.config import OptimConfig
 from sprig.training.module import LanguageModelling
+from sprig.training.processes import Processes
 from sprig.training.throughput import Machine
+from training.test_module import data, module, rows_of, trainer
 
 TOKENIZER = CodeTokenizer.train([], SMALLEST_VOCABULARY)
 
@@ -117,3 +120,48 @@ def test_a_run_that_was_killed_and_gone_on_with_lists_the_spikes_of_one_that_nob
 def test_minutes_of_training_pay_for_compilation_and_seconds_do_not():
     assert not pays(60, "cpu") and pays(1200, "cpu") and pays(float("inf"), "cpu")
     assert not pays(30, "cuda") and pays(60, "cuda")
+
+
+class Two(Processes):
+    """As if another process had had as many steps, of a loss of 7 and three times the tokens."""
+
+    def gather(self, value):
+        losses, tokens = value
+        return [value, ([7.0] * len(losses), [3 * count for count in tokens])]
+
+
+def test_the_loss_of_a_step_is_that_of_all_processes_tokens(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(_Spikes, "found", lambda _, steps, losses: seen.extend(zip(steps, losses, strict=True)) or [])
+    observing = Observing(Training(), Machine(1.0, 1.0), "cpu", Two())
+
+    class Sets(L.Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            pl_module.train_loss = torch.tensor(float(trainer.global_step))
+
+    trainer(tmp_path, Sets(), observing, max_steps=3, max_epochs=-1).fit(module(), data(rows_of(40)))
+    assert seen == [(step, pytest.approx((step + 3 * 7) / 4)) for step in (1, 2, 3)]
+
+
+def test_the_pace_is_that_of_steps_and_its_share_of_the_peak_that_of_the_machine(monkeypatch, tmp_path):
+    class Clock:
+        """Each step takes two seconds, and whatever is between two steps a hundred."""
+
+        now = 0.0
+
+        def perf_counter(self):
+            self.now += 2.0 if self.between else 100.0
+            self.between = not self.between
+            return self.now
+
+        between = False
+
+    monkeypatch.setattr(observing_module, "time", Clock())
+    training = Training()
+    run = module()
+    trainer(tmp_path, Observing(training, Machine(1e6, 500.0), "cpu"), max_steps=5, max_epochs=-1).fit(
+        run, data(rows_of(40))
+    )
+    assert training.tokens_per_second == pytest.approx(run.tokens_seen / (5 * 2.0)) and run.tokens_seen > 0
+    assert training.flop_utilisation == pytest.approx(training.tokens_per_second * 500.0 / 1e6)
+    assert training.peak_memory > 50 * 2**20 and training.matmul_peak == 1e6

@@ -5,6 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer
 from sprig.training.loss import LinearCrossEntropy
+from sprig.training.precision import resolve_precision
 from sprig.training.throughput import Machine, matmul_peak, peak_memory, training_flops
 
 
@@ -31,3 +32,25 @@ def test_peak_memory_is_in_bytes_and_never_falls():
     before = peak_memory("cpu")
     torch.ones(20 * 2**20).sum()
     assert 50 * 2**20 < before <= peak_memory("cpu") < 64 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("avx512", "amx", "device", "precision"),
+    [
+        (True, False, "cpu", "bf16-mixed"),
+        (False, True, "cpu", "bf16-mixed"),
+        (False, False, "cpu", "32-true"),
+        (True, True, "mps", "32-true"),
+    ],
+)
+def test_numbers_are_narrow_where_the_processor_multiplies_them_fast(avx512, amx, device, precision, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert resolve_precision("auto", device) == precision
+    assert resolve_precision("64-true", device) == "64-true"
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "32-true"), ((8, 0), "bf16-mixed")])
+def test_numbers_are_narrow_on_gpus_that_have_them(capability, precision, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert resolve_precision("auto", "cuda") == precision

@@ -9,9 +9,11 @@ from typing import Any
 import lightning as L
 from torch import Tensor, stack
 
+from sprig.data.loading import Batch
 from sprig.trace.records import Spike, Training
 from sprig.training.accumulation import window_closed
 from sprig.training.module import LanguageModelling
+from sprig.training.processes import Processes
 from sprig.training.throughput import Machine, peak_memory
 
 _MEMORY = 0.98  # of the running mean and variance: they remember some 50 steps
@@ -22,11 +24,14 @@ _DEVIATIONS = 6.0
 class Observing(L.Callback):
     """Fills in trace.training, at each validation and at the end."""
 
-    def __init__(self, training: Training, machine: Machine, device: str) -> None:
+    def __init__(self, training: Training, machine: Machine, device: str, processes: Processes | None = None) -> None:
+        """Of several processes, the loss of a step is that of all their tokens."""
         self.training, self.machine, self.device = training, machine, device
+        self.processes = processes or Processes()
         self.training.matmul_peak = machine.peak
         self._steps: list[int] = []
-        self._losses: list[Tensor] = []  # of those steps, on the device: each is read with many others
+        self._tokens: list[int] = []  # of those steps, in this process
+        self._losses: list[Tensor] = []  # theirs, on the device: each is read with many others
         self._spikes = _Spikes()
         self._resumed_tokens: int | None = None
         self._began = self._trained = 0.0
@@ -50,10 +55,13 @@ class Observing(L.Callback):
             self._resumed_tokens = pl_module.tokens_seen
         self._began = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
         """Keep the loss; read those kept every trainer.log_every_n_steps."""
         assert isinstance(pl_module, LanguageModelling) and pl_module.train_loss is not None
         self._steps.append(trainer.global_step + (not window_closed(trainer)))
+        self._tokens.append(batch.tokens)
         self._losses.append(pl_module.train_loss)
         if len(self._losses) >= trainer.log_every_n_steps:  # type: ignore[attr-defined]
             self._read()
@@ -79,9 +87,14 @@ class Observing(L.Callback):
 
     def _read(self) -> None:
         if self._losses:
-            self.training.spikes += self._spikes.found(self._steps, stack(self._losses).tolist())
-            self._steps.clear()
-            self._losses.clear()
+            each = self.processes.gather((stack(self._losses).tolist(), self._tokens))
+            losses = [
+                sum(loss * tokens for loss, tokens in step) / max(1, sum(tokens for _, tokens in step))
+                for step in zip(*(zip(*one, strict=True) for one in each), strict=True)
+            ]
+            self.training.spikes += self._spikes.found(self._steps, losses)
+            for kept in (self._steps, self._tokens, self._losses):
+                kept.clear()
 
 
 @dataclass
