@@ -3,8 +3,10 @@
 import select
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
+from hydra.types import RunMode
 
 from sprig.config import children, launching, multirun
 from sprig.config.children import End
@@ -67,6 +69,21 @@ def test_a_sweep_that_got_a_signal_ends_whatever_became_of_its_job(end, code, se
     with pytest.raises(Interrupted) as interrupted:
         launching.launch(settings(), tmp_path)
     assert interrupted.value.exit_code == code
+
+
+def test_a_job_that_was_done_as_the_signal_came_is_ranked_as_such(settings, tmp_path, monkeypatch):
+    (tmp_path / "trace.json").write_text('{"final": {"val/loss": 1.0, "best": {"value": 1.0}}}')
+    hydra = SimpleNamespace(mode=RunMode.MULTIRUN, overrides=SimpleNamespace(task=[]), job=SimpleNamespace(num=0))
+    monkeypatch.setattr(multirun, "_sweep", multirun._Sweep())
+    monkeypatch.setattr(multirun.HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(multirun.HydraConfig, "get", lambda: hydra)
+    monkeypatch.setattr(multirun.command_line, "command", list)
+    monkeypatch.setattr(children, "run", lambda *_: End(0, 0, signal.SIGINT, ""))
+    monkeypatch.setattr(launching, "_command", lambda _: [])
+    monkeypatch.setattr(launching, "check_output", lambda _: None)
+    with pytest.raises(Interrupted), multirun.job(tmp_path):
+        launching.launch(settings(), tmp_path)
+    assert (multirun.newest().status, multirun.newest().metrics) == ("done", {"val/loss": 1.0})
 
 
 def test_who_ends_without_a_word_is_told_of(settings, tmp_path, monkeypatch):

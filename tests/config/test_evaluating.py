@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 
 from config.conftest import SMALL, composed
 from sprig import checkpoint
+from sprig.config import evaluating
 from sprig.config.evaluating import evaluate
 from sprig.config.training import train
+from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, CodeTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,17 @@ def test_files_of_repositories_are_joined_as_they_were_in_training(tmp_path):
     trained = json.loads((run / "trace.json").read_text())["final"]["val/loss"]
     measured = measure(run / "checkpoints" / "best", tmp_path)["val/loss"]
     assert measured == pytest.approx(trained, rel=1e-3)
+
+
+def test_a_split_that_is_in_another_vocabulary_now_is_measured_in_the_models_own(trained, tmp_path, monkeypatch):
+    before = measure(trained, tmp_path)
+    tokenizer = CodeTokenizer.train(["def f(x): return x"] * 9, 280, FILL_IN_THE_MIDDLE)
+    other = evaluating.prepare(evaluating.own_data(checkpoint.load(trained)), tmp_path, tokenizer)
+    own_split = evaluating.own_split
+    monkeypatch.setattr(
+        evaluating, "own_split", lambda *it: replace(own_split(*it), tokenizer=other.tokenizer, val=other.val)
+    )
+    assert measure(trained, tmp_path) == before
 
 
 def test_with_a_stride_of_one_each_token_is_guessed_from_all_that_the_context_holds(trained, tmp_path):

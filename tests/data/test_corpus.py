@@ -54,7 +54,7 @@ def test_several_processes_write_what_one_writes(tmp_path, monkeypatch):
     store = Documents(store.path, store.numbers[::-1])
     one = encode_to(tmp_path, "one", store, MIDDLE)
     monkeypatch.setattr(corpus_module, "_MANY", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr(corpus_module, "processors", lambda: 3)
     several = encode_to(tmp_path, "several", store, MIDDLE)
     for part in ("ids", "starts", "headers"):
         assert np.array_equal(getattr(one, part), getattr(several, part))
@@ -75,7 +75,7 @@ def test_a_process_that_dies_or_hangs_ends_the_run_with_a_sentence(script, messa
     monkeypatch.setattr(corpus_module, "_MANY", 1)
     monkeypatch.setattr(corpus_module, "SILENCE", 0.5)
     monkeypatch.setattr(corpus_module.encoding_worker, "__file__", str(tmp_path / "worker.py"))
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(corpus_module, "processors", lambda: 2)
     start = time.monotonic()
     with pytest.raises(OSError, match=message):
         encode_to(tmp_path, "train", store, BYTES)
@@ -85,7 +85,7 @@ def test_a_process_that_dies_or_hangs_ends_the_run_with_a_sentence(script, messa
 def test_a_full_disk_under_a_process_is_the_systems_own_error(tmp_path, monkeypatch):
     store = stored(tmp_path, documents(TEXTS))
     monkeypatch.setattr(corpus_module, "_MANY", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(corpus_module, "processors", lambda: 2)
     (tmp_path / "train.part1").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as error:
         encode_to(tmp_path, "train", store, BYTES)
@@ -95,7 +95,7 @@ def test_a_full_disk_under_a_process_is_the_systems_own_error(tmp_path, monkeypa
 def test_what_a_process_fails_with_is_said_and_is_no_error_of_the_systems(tmp_path, monkeypatch, capfd):
     store = stored(tmp_path, documents(TEXTS))
     monkeypatch.setattr(corpus_module, "_MANY", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(corpus_module, "processors", lambda: 2)
     monkeypatch.setattr(CodeTokenizer, "save", lambda *_: None)  # so that there is none to read
     with pytest.raises(RuntimeError, match=r"A process that encodes documents failed: .*is not a tokenizer") as error:
         encode_to(tmp_path, "train", store, BYTES)

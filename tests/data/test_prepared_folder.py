@@ -133,6 +133,15 @@ def test_facts_of_another_version_are_refused_with_a_sentence(change, made, tmp_
         prepare(prepared.Config(path=str(copy), **ROWS), tmp_path / "cache")
 
 
+def test_facts_from_before_there_were_examples_are_read(made, tmp_path):
+    copy = Path(shutil.copytree(made.folder, tmp_path / "copy"))
+    facts = json.loads((copy / "facts.json").read_text())
+    del facts["funnel"]["examples"]
+    (copy / "facts.json").write_text(json.dumps(facts))
+    sealed_anew(copy, "facts.json")
+    assert prepare(prepared.Config(path=str(copy), **ROWS), tmp_path / "cache").funnel.examples == {}
+
+
 @pytest.mark.parametrize("path", ["", "nowhere", "memory://nowhere", "no-such-thing://a/b", "file:///nowhere"])
 def test_a_place_with_nothing_in_it_is_refused_in_one_line(path, tmp_path):
     with pytest.raises(ValueError, match=r"data\.path=") as error:

@@ -1,4 +1,6 @@
 import io
+import os
+from contextlib import nullcontext, suppress
 
 import pytest
 from rich.console import Console
@@ -88,3 +90,28 @@ def test_headings_tell_train_from_validation_loss() -> None:
     assert [heading(name) for name in ("train/loss", "val/loss", "val/body_loss", "val/runs", "val/bits_per_byte")] == [
         "train\nloss", "val\nloss", "body\nloss", "\nruns", "bits per\nbyte",
     ]  # fmt: skip
+
+
+def test_a_full_disk_is_no_reader_that_has_gone() -> None:
+    full = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w")
+    with pytest.raises(OSError, match="No space left"):
+        open_console(full, lasting=True).print("x")
+    with suppress(OSError):  # what could not be written is tried once more
+        full.close()
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_without_a_reader_a_lasting_console_falls_silent_and_another_ends_what_is_done(
+    lasting: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = os.fdopen(writer, "w")
+    console = open_console(stream, lasting=lasting)
+    with nullcontext() if lasting else pytest.raises(BrokenPipeError):
+        console.print("x")
+        console.print("y")
+    assert console.quiet == lasting
+    assert capfd.readouterr().err.count("Nobody reads the output any longer") == lasting
+    with suppress(OSError):
+        stream.close()

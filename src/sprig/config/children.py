@@ -128,7 +128,8 @@ def _wait(children: list[subprocess.Popen[bytes]]) -> tuple[int, int, int]:
     first, deadline = (0, 0), float("inf")
     try:
         while True:
-            codes = [128 - code if -(code := child.poll() or 0) in handed[1:] else child.poll() for child in children]
+            ended = [child.poll() for child in children]
+            codes = [128 - code if code and -code in handed else code for code in ended]
             if not first[1]:
                 first = next(((number, code) for number, code in enumerate(codes) if code), first)
                 if first[1] not in (0, *_INTERRUPTED):

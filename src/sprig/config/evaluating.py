@@ -115,7 +115,7 @@ def _documents(
 ) -> tuple[Sequence[Document], str, Corpus | None]:
     """What to measure on, and a sentence on how it relates to the training data; directory is for what is read.
 
-    With it comes what was encoded for training already.
+    With it comes what was encoded for training already; None where nothing was.
     """
     data, cache_dir, output_dir = settings.data, Path(settings.cache_dir), Path(settings.output_dir)
     own_places = _places(trained_on)
@@ -130,7 +130,8 @@ def _documents(
                 f"{output_dir}'s.\nName that place yourself if it is to be read: data={trained_on.source} {named}"
             )
         own = own_split(loaded, trained_on, cache_dir)
-        return own.val_documents, "the checkpoint's own validation split", own.val.corpus
+        same = own.tokenizer.fingerprint == loaded.tokenizer.fingerprint  # another may have been learnt since
+        return own.val_documents, "the checkpoint's own validation split", own.val.corpus if same else None
     check_data(data)
     collection = collect(data, directory, least=1)
     documents = collection.documents

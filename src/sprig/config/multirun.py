@@ -50,7 +50,8 @@ def job(directory: Path) -> Iterator[None]:
         yield
         result.status = "done"
     except Interrupted:
-        result.status = "interrupted"
+        if result.status != "done":  # a signal may come as a job ends
+            result.status = "interrupted"
         raise
     except Exception as error:
         result.error = first_line(error)
@@ -61,7 +62,7 @@ def report(metrics: dict[str, float], monitor: str, mode: str) -> None:
     """Tell the multirun what its present job measured, and by what jobs are ranked; outside one, nothing happens."""
     _sweep.monitor, _sweep.mode = monitor, mode
     if _sweep.jobs:
-        _sweep.jobs[-1].metrics = metrics
+        _sweep.jobs[-1].metrics, _sweep.jobs[-1].status = metrics, "done"
 
 
 def recall(jobs: Iterable[JobResult], monitor: str, mode: str) -> None:
@@ -81,4 +82,4 @@ def draw() -> None:
         from sprig.trace.console import open_console
         from sprig.trace.jobs import draw_jobs
 
-        open_console().print(draw_jobs(_sweep.jobs, _sweep.monitor, _sweep.mode, _sweep.command))
+        open_console(lasting=True).print(draw_jobs(_sweep.jobs, _sweep.monitor, _sweep.mode, _sweep.command))

@@ -3,6 +3,7 @@
 Pages are rich's renderables: alignment and a little colour, no boxes. Code goes into them by `one_line`.
 """
 
+import errno
 import io
 import math
 import os
@@ -30,7 +31,9 @@ class _Console(Console):
         """Rich's own."""
         try:
             super().print(*objects, **options)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):  # the latter of a terminal that is gone
+                raise
             self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
@@ -38,10 +41,13 @@ class _Console(Console):
         if not self.lasting:
             raise BrokenPipeError
         self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
         with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        with suppress(OSError):
+            os.dup2(nowhere, self.file.fileno())
+        try:
             os.write(2, b"Nobody reads the output any longer. The run goes on; see its trace.json.\n")
+        except OSError:  # nor does anybody hear of errors
+            os.dup2(nowhere, 2)
 
 
 def open_console(stream: IO[str] | None = None, *, quiet: bool = False, lasting: bool = False) -> Console:

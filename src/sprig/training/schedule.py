@@ -52,7 +52,7 @@ class Progress:
         """Be as it was, but for a number of steps that other settings decide now."""
         self.first_seconds = state["first_seconds"]
         # Epochs differ in length where documents are turned: another one would promise another number of steps.
-        if state["ends"] == self._limits:
+        if state.get("ends") == self._limits:
             self.total = state["total_steps"]
 
     def _progress(self, step: int) -> float:

@@ -308,6 +308,7 @@ KEPT = [
     "# needs package==21.32.43.54 or v21.32.43.54 or name-21.32.43.54.tar.gz",
     "agent = 'Mozilla/5.0 Chrome/91.0.4472.124 Opera/21.32.43.54'",
     "build('21.32.43.54'); release = '21.32.43.54'; ver 21.32.43.54",
+    "appBuild = '21.32.43.54'; chromeVer = '21.32.43.54'; # prerelease 21.32.43.54",
     "oid = '1.3.6.1.4.1'; section = '5.2.1.16'; big = '300.400.500.600'; long = '21.32.43.54.65'",
     "a = x[1::2] + x[2000::2] + y[2001:30:4]; t = '20:15:30'; mac = '2a:00:12:34:56:78'",
 ]
@@ -327,6 +328,7 @@ def test_what_only_looks_alike_is_kept(code: str) -> None:
         ("http://93.184.21.34:80/", "http://<IP_ADDRESS>:80/"),
         ('void f(void) { dial("93.184.21.34"); }', 'void f(void) { dial("<IP_ADDRESS>"); }'),  # no object identifier
         ("# avoid 93.184.21.34 and rebuild", "# avoid <IP_ADDRESS> and rebuild"),
+        ("server 93.184.21.34, rebuild(93.184.21.34)", "server <IP_ADDRESS>, rebuild(<IP_ADDRESS>)"),
         ("https://shop.io?u=ada@lovelace.org", "https://shop.io?u=<EMAIL>"),
         ('#define API_KEY "aB3dE5gH7jK9mN2pQ4rS6tU8"', '#define API_KEY "<KEY>"'),
         ("const apiKey = `aB3dE5gH7jK9mN2pQ4rS6tU8`", "const apiKey = `<KEY>`"),

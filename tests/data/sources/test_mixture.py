@@ -55,13 +55,6 @@ def test_each_part_comes_whole_and_in_its_own_order_and_nothing_twice(tmp_path: 
     assert skips == Skips()
 
 
-def test_weights_that_would_decide_nothing_are_refused(tmp_path: Path) -> None:
-    parts = [{**table(tmp_path / "a.jsonl", 9), "weight": 2}, table(tmp_path / "b.jsonl", 9)]
-    with pytest.raises(ValueError, match=r"whatever its weight: set data\.max_bytes"):
-        read(*parts)
-    assert read(*parts, max_bytes=1000)[0]
-
-
 def test_a_cap_takes_the_first_documents_of_a_part(tmp_path: Path) -> None:
     found, _ = read({**table(tmp_path / "a.jsonl", 30), "cap": 7}, table(tmp_path / "b.jsonl", 30))
     mine = [document.path for document in found if document.group.startswith("jsonl-1/")]

@@ -80,12 +80,13 @@ def _limit_time(seconds: float) -> None:
     """Be ended by SIGXCPU after so many seconds more of work, to the next whole one; waiting for a turn is none."""
     with suppress(OSError, ValueError):
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
+        wanted = math.ceil(time.process_time() + seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (wanted if most < 0 else min(wanted, most), most))  # -1 is no limit
 
 
 def _limit(memory: int) -> None:
     """Take no more than so many bytes of address space than now, and leave no core file."""
-    with suppress(OSError, ValueError):  # not every system can set limits; the one on time holds there
+    with suppress(OSError, ValueError):  # not every system can set limits; that on time the pool keeps as well
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         most = memory + pages * resource.getpagesize()  # a library's allocator has reserved a gigabyte
         resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -32,8 +32,8 @@ class Config(DataConfig):
     """Parts as {source: packages, weight: 2, cap: 1000, include: [click]}: weight (1) and cap (none) are the
     mixture's; all other keys are settings of the part's source."""
     max_bytes: int | None = None
-    """Stop before the first text that makes it more than so many bytes; null: go on until all parts have ended, for
-    which none may have a weight of its own."""
+    """Stop before the first text that makes it more than so many bytes; null: go on until all parts have ended.
+    Only with it do the weights decide how much is taken of each part, and not just in which order."""
 
 
 class _Part(NamedTuple):
@@ -65,11 +65,6 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     parts = _parts(config)
     if config.max_bytes is not None and config.max_bytes < 1:
         raise ValueError(f"data.max_bytes={config.max_bytes} must be at least 1.")
-    if config.max_bytes is None and len({part.weight for part in parts}) > 1:
-        raise ValueError(
-            "data.parts: all of each part is read, whatever its weight: set data.max_bytes, of which each part has its "
-            "share, or leave the weights out."
-        )
     return _interleaved(parts, config, skips)
 
 

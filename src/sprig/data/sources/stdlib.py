@@ -1,7 +1,7 @@
 """The source `stdlib`: the files of the running interpreter's own standard library.
 
-Where it stands: the first step of the way data takes. It is a folder that every
-machine has: real code by many hands, and none to download.
+Where it stands: the first step of the way data takes. It is a folder that every machine has: real code by many hands,
+and nothing to download.
 """
 
 import sys

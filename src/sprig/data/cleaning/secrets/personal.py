@@ -44,7 +44,8 @@ _NOBODY = frozenset(["git", "hg", "svn"])
 _USER_INFO = re.compile(rb"://[^\s/?#\"'<>]{0,200}$")
 
 _QUAD = re.compile(rb"\.(?<=0\.)0{1,3}\.0{1,3}\.0{1,3}(?![a-z0_]|\.0|[-+][a-z])")
-_VERSION = re.compile(rb"version|firmware|revision|(?<![a-z])(?:ver(?![a-z])|release|build|oid|section)")
+_VERSION = re.compile(rb"version|firmware|revision|release|build|section|oid|ver(?![a-z])")
+_ALSO_WITHIN = frozenset([b"version", b"firmware", b"revision", b"release"])  # of words, as others stand in "void"
 _PIN = re.compile(rb"(?:(?:[=<>~!]=|[<>~^]) ?|\.|[A-Za-z][-/])\Z")  # package==1.22.3.14, name-1.22.3.14
 # How the ranges start that belong to no machine outside, or to documentation.
 _SPECIAL: frozenset[tuple[int, ...]] = frozenset(
@@ -111,9 +112,17 @@ def _quads(source: Source) -> Iterator[Finding]:
         if max(parts) > 255 or network or not _is_public_four(parts) or raw[start : match.end()] in _RESOLVERS:
             continue
         near = max(0, start - 80)
-        line = fold[max(fold.rfind(b"\n", near, start) + 1, near) : start]
-        if not _VERSION.search(line):
+        if not _follows_version(source, max(fold.rfind(b"\n", near, start) + 1, near), start):
             yield Finding(start, match.end(), _RANK, "ipv4", ADDRESS)
+
+
+def _follows_version(source: Source, start: int, end: int) -> bool:
+    """Whether a word for numbers with dots stands there: "build", "iosBuild", but no "rebuild"."""
+    for match in _VERSION.finditer(source.fold, start, end):
+        at = match.start()
+        if match[0] in _ALSO_WITHIN or source.raw[at : at + 1].isupper() or not source.raw[at - 1 : at].isalpha():
+            return True
+    return False
 
 
 def _is_public_four(parts: list[int]) -> bool:
