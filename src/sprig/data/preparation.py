@@ -77,7 +77,7 @@ def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = N
         at.train_documents(),
         val_documents,
         facts.fingerprints,
-        sample_to_follow(val_documents, tokenizer, config.seq_len),
+        sample_to_follow(val_documents, val, config.seq_len),
         facts.funnel,
         at.folder,
     )

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from sprig.data.config import DataConfig
+from sprig.data.corpus import Corpus
 from sprig.data.documents import Document
 from sprig.data.packing import Rows
 from sprig.data.shards import Shards
@@ -44,7 +47,10 @@ class Prepared:
         return {**self.fingerprints, "tokenizer": self.tokenizer.fingerprint, "rows": rows}
 
 
-def sample_to_follow(documents: Documents, tokenizer: CodeTokenizer, seq_len: int) -> Document:
-    """The first document that fits one row, so that each stage can show the whole of it."""
-    fitting = (document for document in documents if len(tokenizer.encode(document.text)) < seq_len)
-    return next(fitting, documents[0])
+def sample_to_follow(documents: Documents, corpus: Corpus, seq_len: int) -> Document:
+    """The first document that fits one row, so that each stage can show the whole of it; the first where none does.
+
+    Nor does any where the corpus has joined the documents of a group.
+    """
+    fitting = np.flatnonzero(corpus.lengths <= seq_len) if len(corpus) == len(documents) else ()
+    return documents[int(next(iter(fitting), 0))]

@@ -5,6 +5,7 @@ installer has left (PEP 376), so that each file comes with its package as its gr
 """
 
 import csv
+import os
 import posixpath
 import stat
 import sysconfig
@@ -56,20 +57,16 @@ def state(config: Config) -> Iterator[str]:
     skips = Skips()
     for name, distribution in _chosen(config, skips):
         yield f"{name} {distribution.identity[1]} {of_metadata(distribution.fields)}"
-        for path, file in _files(name, distribution, skips):
-            try:
-                status = file.lstat()
-            except OSError:
-                continue  # it vanished since it was found
+        for path, _, status in _files(name, distribution, skips):
             yield f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _documents(chosen: list[tuple[str, Installed]], max_file_bytes: int, skips: Skips) -> Iterator[Document]:
     for name, distribution in chosen:
         license = of_metadata(distribution.fields)
-        for path, file in _files(name, distribution, skips):
+        for path, file, _ in _files(name, distribution, skips):
             try:
-                text = read_source(file, max_file_bytes)
+                text = read_source(Path(file), max_file_bytes)
             except Unfit as reason:
                 skips.add(str(reason), path)
                 continue
@@ -133,8 +130,8 @@ def _known(names: Iterable[str], installed: Iterable[str], key: str, alike: floa
     return set(map(normalised, names))
 
 
-def _files(name: str, distribution: Installed, skips: Skips) -> Iterator[tuple[str, Path]]:
-    """Yield ("click/click/core.py", where it is) for the package's files in the order of their paths.
+def _files(name: str, distribution: Installed, skips: Skips) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Yield ("click/click/core.py", where it is, its state) for the package's files in the order of their paths.
 
     A record is a text that anybody may have written: what it names outside the environment is left out.
     """
@@ -155,8 +152,9 @@ def _files(name: str, distribution: Installed, skips: Skips) -> Iterator[tuple[s
             shown.encode()
             if not _stands_below(posixpath.dirname(path), root):
                 raise Unfit("file outside the environment")
-            file = root / path
-            if stat.S_ISLNK(file.lstat().st_mode):
+            file = os.path.join(root, path)  # noqa: PTH118  there may be tens of thousands
+            status = os.lstat(file)
+            if stat.S_ISLNK(status.st_mode):
                 raise Unfit("link")
         except UnicodeEncodeError:
             skips.add("file name not UTF-8", name)
@@ -167,7 +165,7 @@ def _files(name: str, distribution: Installed, skips: Skips) -> Iterator[tuple[s
         except Unfit as reason:
             skips.add(str(reason), shown)
         else:
-            yield shown, file
+            yield shown, file, status
 
 
 @lru_cache(maxsize=1000)
