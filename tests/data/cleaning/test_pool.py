@@ -171,7 +171,7 @@ def test_an_answer_that_was_there_in_time_counts_though_this_process_slept(
 
     monkeypatch.setattr(pool, "_exchange", slept)
     skips = Skips()
-    parsed = functions_of([("a.py", GOOD), ("b.py", GOOD)], skips, workers=1, seconds=0.5)
+    parsed = functions_of([("a.py", GOOD), ("b.py", GOOD)], skips, workers=1, seconds=0.2)
     assert paths(parsed) == ["a.py", "b.py"] and skips.counts == {} and len(processes) == 2
 
 
