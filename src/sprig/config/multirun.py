@@ -17,7 +17,7 @@ from sprig.trace.jobs import JobResult
 class _Sweep:
     monitor: str = "val/loss"
     mode: str = "min"
-    command: list[str] = field(default_factory=lambda: ["python", "src/train.py"])
+    command: list[str] = field(default_factory=command_line.command)
     jobs: list[JobResult] = field(default_factory=list)
 
 

@@ -25,7 +25,7 @@ class DataConfig:
     syntax: bool = False
     """Whether Python has to parse."""
     cleaning_seconds: float = 10.0
-    """A file that takes longer to clean, which is mostly to parse, is left out: a dense megabyte of Python takes 3."""
+    """A file that takes more of a processor to clean, mostly to parse, is left out: a dense megabyte takes 3."""
     cleaning_megabytes: int = 1024
     """So is one whose cleaning takes more memory than this, beyond what a worker process starts with."""
     licenses: Any = "any"

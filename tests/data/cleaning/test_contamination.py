@@ -217,7 +217,7 @@ def test_a_benchmark_that_unpacks_to_too_much_is_refused(
     monkeypatch.setattr(contamination, "_MOST", 1_000_000)
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
-    content = b"x = 1\n" * 200_000
+    content = "é".encode() * 700_000  # a character stands where it is cut
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     with pytest.raises(ValueError, match=rf"{name}: over 1,000,000 bytes\.$"):
         Benchmarks.load([str(tmp_path / "folder") if "/" in name else str(path)])

@@ -148,13 +148,12 @@ def _content(name: str, path: Path, errors: str = "strict") -> str:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             data = file.read(_MOST + 1)
-        content = data.decode("utf-8-sig", errors)
+        if len(data) > _MOST:
+            raise ValueError(f"The benchmark {name!r} cannot be read: {path}: over {_MOST:,} bytes.")
+        return data.decode("utf-8-sig", errors)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ValueError(f"The benchmark {name!r} cannot be read: {path}: {why}.") from None
-    if len(data) > _MOST:
-        raise ValueError(f"The benchmark {name!r} cannot be read: {path}: over {_MOST:,} bytes.")
-    return content
 
 
 def _records(content: str, path: Path) -> list[tuple[str, Any]]:

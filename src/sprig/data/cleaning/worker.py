@@ -61,10 +61,10 @@ def main() -> None:
         return
     _limit(config.cleaning_megabytes << 20)  # for files, beyond what is needed to look at any
     _write(None)
+    _limit_time(config.cleaning_seconds)
     try:
         for request in sys.stdin.buffer:
             file = Document(*json.loads(request))
-            _limit_time(config.cleaning_seconds)
             try:
                 reply: Any = answer(cleaner, file)
             except (MemoryError, RecursionError, SystemError):
@@ -72,6 +72,7 @@ def main() -> None:
             except Exception as error:  # of ours, or of a filter's
                 reply = {"fault": f"{type(error).__name__}: {error}"}
             _write(reply)
+            _limit_time(config.cleaning_seconds)  # now, so that the next file has none of what this one has left
     except (MemoryError, RecursionError, SystemError):  # the last: CPython gh-106905
         os._exit(EXHAUSTED)
 
