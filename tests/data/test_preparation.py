@@ -276,6 +276,13 @@ def test_the_vocabulary_is_learnt_from_no_more_than_is_needed(tmp_path, monkeypa
     assert len("".join(learnt_from[:-1])) < 200 <= len("".join(learnt_from))
     assert set(learnt_from) <= {document.text for document in prepared.train_documents}
 
+    learnt_from.clear()
+    monkeypatch.setattr("sprig.data.preparation.LEARNT_FROM", 1 << 30)
+    monkeypatch.setattr("sprig.data.preparation.WORDS_LEARNT_FROM", 40)
+    prepared_from(str(tmp_path / "code"), seed=1)
+    words = [set(re.findall(r"[^\W_]+", "\n".join(part))) for part in (learnt_from[:-1], learnt_from)]
+    assert len(words[0]) < 40 <= len(words[1])
+
 
 def test_of_a_cluster_whose_first_was_an_exact_duplicate_one_is_kept(tmp_path):
     body = "".join(f"    total_{k} = first[{k}] + second({k})\n" for k in range(30))

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sprig.data import lexemes
 from sprig.data.documents import Skips
 from sprig.data.sources import snippets
 from sprig.data.tokenizer import END_OF_TEXT, PAD, SMALLEST_VOCABULARY, CodeTokenizer
@@ -24,6 +25,17 @@ def test_the_seeds_example_is_its_twelve_lexemes(tokenizer):
 @given(text=st.text())
 def test_any_text_comes_back_exactly(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@given(text=st.text(alphabet=st.sampled_from("ab_1 \t\r\n(é\u2028\u0301")), size=st.integers(1, 9))
+def test_a_text_in_stretches_is_cut_as_the_whole(text, size):
+    parts, cut = list(lexemes.stretches(text, size)), lexemes.pre_tokenizer().pre_tokenize_str
+    pieces = [piece for part in parts for piece, _ in cut(part)]
+    assert "".join(parts) == text and pieces == [piece for piece, _ in cut(text)]
+
+
+def test_stretches_are_as_short_as_lines_admit():
+    assert list(lexemes.stretches("abc\n" * 5, 5)) == ["abc\nabc", "\nabc\nabc", "\nabc\n"]
 
 
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))

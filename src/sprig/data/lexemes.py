@@ -6,6 +6,7 @@ would not. A leading space may ride on any piece, and a newline carries the inde
 """
 
 import re
+from collections.abc import Iterator
 from itertools import groupby
 
 import numpy as np
@@ -83,6 +84,15 @@ class Lexemes(dict[str, bytes]):
         if length > character:
             return None
         return np.frombuffer(b"".join(map(self.__getitem__, pieces)), self._dtype), before
+
+
+def stretches(text: str, size: int) -> Iterator[str]:
+    """The text in parts of size characters or somewhat more, cut where a lexeme surely ends."""
+    start = 0
+    while end := _LINE_END.search(text, start + size):
+        yield text[start : end.start()]
+        start = end.start()
+    yield text[start:]
 
 
 def _pieces(text: str) -> list[str]:

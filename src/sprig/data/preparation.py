@@ -5,6 +5,7 @@ but the packing is kept on disk and taken from there the next time (`sprig.data.
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -35,7 +36,11 @@ SIDES = ("train", "val")
 _AT_ONCE = 1 << 12  # keys
 
 LEARNT_FROM = 32_000_000
-"""Characters of the training side that the vocabulary is learnt from: more changes it little and takes memory."""
+"""Characters of the training side that the vocabulary is learnt from: more changes it little and takes time."""
+WORDS_LEARNT_FROM = 75_000
+"""Different words among them after which no more text is read, for each takes memory: Python packages have 72,000 in so
+many characters."""
+_WORD = re.compile(r"[^\W_]+")
 
 
 def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = None) -> Prepared:
@@ -146,7 +151,7 @@ def _make(config: DataConfig, given: CodeTokenizer | None, directory: Path) -> N
 def _learn(config: DataConfig, documents: Documents) -> CodeTokenizer:
     """A vocabulary for the documents, and for what config makes of them."""
     special = (*(FILL_IN_THE_MIDDLE if config.fim_rate else ()), *(REPOSITORY if config.repositories else ()))
-    return CodeTokenizer.train(_at_most(LEARNT_FROM, documents), config.vocab_size, special)
+    return CodeTokenizer.train(_sample(documents, LEARNT_FROM, WORDS_LEARNT_FROM), config.vocab_size, special)
 
 
 def fingerprint(keys: NDArray[np.uint8]) -> str:
@@ -159,12 +164,14 @@ def fingerprint(keys: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def _at_most(limit: int, documents: Documents) -> Iterator[str]:
-    """Texts of the first documents, which are in random order, until they have limit characters together."""
+def _sample(documents: Documents, characters: int, words: int) -> Iterator[str]:
+    """Texts of the first documents, which are in random order, until they have so much of either together."""
+    met = set[str]()
     for document in documents:
         yield document.text
-        limit -= len(document.text)
-        if limit <= 0:
+        characters -= len(document.text)
+        met.update(_WORD.findall(document.text))
+        if characters <= 0 or len(met) >= words:
             return
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ _OTHER_NAMES = {
 
 # Learning merges takes the square of a word's length, and a word of a megabyte for ever; no token is that long. To \w
 # belong no marks that combine with a letter, and to a lexeme they do.
+_AT_ONCE = 1 << 12
+"""Characters that the library is given at once: it keeps many times a text while it cuts it, and takes 256 of them."""
 _LONG_RUN = re.compile(r"([\w\x80-\U0010ffff]{64})[\w\x80-\U0010ffff]+|(\s{64})\s+")
 
 
@@ -119,7 +122,10 @@ class CodeTokenizer:
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             special_tokens=[AddedToken(token, special=True, normalized=False) for token in special],
         )
-        tokenizer.train_from_iterator((_LONG_RUN.sub(r"\1\2", text) for text in texts), trainer)
+        shortened = (_LONG_RUN.sub(r"\1\2", text) for text in texts)
+        tokenizer.train_from_iterator(
+            chain.from_iterable(lexemes.stretches(text, _AT_ONCE) for text in shortened), trainer
+        )
         return cls(tokenizer)
 
     @classmethod
