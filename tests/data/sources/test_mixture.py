@@ -76,6 +76,14 @@ def test_a_limit_in_bytes_lets_the_weights_decide_how_much_is_taken(tmp_path: Pa
     assert shares(found) == {"jsonl-1": 75_000, "jsonl-2": 25_000}
 
 
+def test_where_weights_are_stated_the_mixture_ends_with_the_part_that_has_no_more(tmp_path: Path) -> None:
+    few, many = table(tmp_path / "a.jsonl", 10), table(tmp_path / "b.jsonl", 9000)
+    found, _ = read({**few, "weight": 2}, many)
+    assert shares(found)["jsonl-1"] == 1_000 and abs(shares(found)["jsonl-2"] - 500) <= 100
+    found, _ = read({**few, "weight": 2, "cap": 10}, {**many, "cap": 50})  # a cap is wished for: the other goes on
+    assert shares(found) == {"jsonl-1": 1_000, "jsonl-2": 5_000}
+
+
 def test_groups_start_with_the_source_and_a_number_only_where_it_occurs_twice(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

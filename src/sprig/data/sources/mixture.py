@@ -32,8 +32,8 @@ class Config(DataConfig):
     """Parts as {source: packages, weight: 2, cap: 1000, include: [click]}: weight (1) and cap (none) are the
     mixture's; all other keys are settings of the part's source."""
     max_bytes: int | None = None
-    """Stop before the first text that makes it more than so many bytes; null: go on until all parts have ended.
-    Only with it do the weights decide how much is taken of each part, and not just in which order."""
+    """Stop before the first text that makes it more than so many bytes. null: all of every part, or, where a part
+    states its weight, as much as there is in these proportions: stop where one has no more, its cap apart."""
 
 
 class _Part(NamedTuple):
@@ -57,10 +57,10 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
 
     Each time, the next document comes from the part that is furthest behind: the one with the fewest bytes of text so
     far for its weight, and of several the first in an order drawn by config.seed. A part of cap n ends after its first
-    n documents. A part that has ended is not repeated; the others go on in their proportions. A group that has a name
-    (a package, a repository, what data.group_column says) is one group in all parts, so that no two of them bring the
-    same code to both sides of the split; files and rows are groups of their part. ValueError for parts that cannot be:
-    "data.parts, part 2: ...".
+    n documents. A part that has ended is not repeated; the others go on in their proportions, or the mixture ends with
+    it: see config.max_bytes. A group that has a name (a package, a repository, what data.group_column says) is one
+    group in all parts, so that no two of them bring the same code to both sides of the split; files and rows are groups
+    of their part. ValueError for parts that cannot be: "data.parts, part 2: ...".
     """
     parts = _parts(config)
     if config.max_bytes is not None and config.max_bytes < 1:
@@ -78,7 +78,9 @@ def state(config: Config) -> Iterator[str]:
 def _interleaved(parts: list[_Part], config: Config, skips: Skips) -> Iterator[Document]:
     order = random.Random(config.seed).sample(range(len(parts)), len(parts))
     given = dict.fromkeys(order, 0)  # bytes of each part that goes on
+    taken = dict.fromkeys(order, 0)  # documents
     total = 0
+    in_proportion = config.max_bytes is None and any("weight" in part for part in config.parts)
     with ExitStack() as ending:
         streams = []
         for part in parts:
@@ -90,6 +92,8 @@ def _interleaved(parts: list[_Part], config: Config, skips: Skips) -> Iterator[D
             number = min(given, key=lambda number: given[number] / parts[number].weight)
             document = next(streams[number], None)
             if document is None:
+                if in_proportion:
+                    return
                 del given[number]
                 continue
             size = len(document.text.encode())
@@ -97,6 +101,9 @@ def _interleaved(parts: list[_Part], config: Config, skips: Skips) -> Iterator[D
             if config.max_bytes is not None and total > config.max_bytes:
                 return
             given[number] += size
+            taken[number] += 1
+            if taken[number] == parts[number].cap:
+                del given[number]
             yield (
                 document if parts[number].named else replace(document, group=f"{parts[number].label}/{document.group}")
             )
@@ -104,10 +111,7 @@ def _interleaved(parts: list[_Part], config: Config, skips: Skips) -> Iterator[D
 
 def _stream(part: _Part, skips: Skips) -> Generator[Document]:
     try:
-        for number, document in enumerate(part.source.documents(part.config, skips), 1):
-            yield document
-            if number == part.cap:
-                return
+        yield from part.source.documents(part.config, skips)
     except ValueError as error:
         raise ValueError(f"{part.title}: {error}") from None
 
