@@ -75,7 +75,7 @@ def test_a_signal_to_the_sweep_ends_it_and_its_job_is_saved(to_all, sweep, tmp_p
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "1 jobs, ranked by" in output and "interrupted" in output
+    assert "1 job, ranked by" in output and "interrupted" in output
     stopped_after(errors, jobs(tmp_path) / "0")
 
 
@@ -138,7 +138,7 @@ def test_jobs_train_with_what_the_sweep_was_given(arguments, tmp_path):
     # Absolute, for a job may have gone elsewhere.
     done = sprig("train", *given, *SETTINGS, f"cache_dir={tmp_path}/cache", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "1 jobs, ranked by val/loss" in done.stdout and "epoch 1/1" in done.stdout
+    assert "1 job, ranked by val/loss" in done.stdout and "epoch 1/1" in done.stdout
     [trace] = tmp_path.rglob("trace.json")
     seed = 0 if "job.num" in given[-1] else 7
     assert f'"seed": {seed},' in trace.read_text() and trace.parent.name == "0"

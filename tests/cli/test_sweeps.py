@@ -26,9 +26,7 @@ ARGUMENTS = [
 
 def jobs(table: str) -> dict[int, str]:
     """Status by number, as the table at the end has it."""
-    found = re.findall(
-        r"^ *(\d+) .*  (done|failed|interrupted) ", table[table.index("jobs, ranked by") :], re.MULTILINE
-    )
+    found = re.findall(r"^ *(\d+) .*  (done|failed|interrupted) ", table[table.index(", ranked by") :], re.MULTILINE)
     return {int(number): status for number, status in found}
 
 

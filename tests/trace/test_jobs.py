@@ -45,6 +45,11 @@ def test_a_directory_that_all_jobs_share_is_named_once() -> None:
     assert page.splitlines()[3].split() == ["0", "1.000", "0.100", "done", "optim.lr=0", "0_lr-0"]
 
 
+def test_jobs_are_counted_in_words() -> None:
+    first = [drawn(draw_jobs([job(n, 1.0) for n in range(count)])).splitlines()[0] for count in (1, 2)]
+    assert [line.partition(",")[0] for line in first] == ["1 job", "2 jobs"]
+
+
 def test_jobs_in_different_places_are_named_in_full() -> None:
     elsewhere = job(1, 2.0)
     elsewhere.directory = "other/1"

@@ -57,7 +57,7 @@ def draw_jobs(
             Text(Path(job.directory).name if len(parents) == 1 else job.directory),
             style="green" if place == 0 and math.isfinite(job.metrics.get(monitor, math.nan)) else "",
         )
-    head = Text.assemble((f"{len(jobs)} jobs, ranked by {monitor}", "bold"))
+    head = Text.assemble((f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}, ranked by {monitor}", "bold"))
     if len(parents) == 1:
         head.append(f", in {parents.pop()}")
     below: list[RenderableType] = []
