@@ -51,9 +51,8 @@ def one(config_json: str, cache: str) -> None:
     seconds = time.perf_counter() - start
     own, workers = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     megabytes = {"peak": own / 1024, "worker": workers / 1024}
-    print(
-        json.dumps({"seconds": seconds, "bytes": prepared.funnel.bytes, "tokens": prepared.funnel.tokens} | megabytes)
-    )
+    kept = {"bytes": prepared.funnel.bytes, "tokens": prepared.funnel.tokens}
+    print(json.dumps({"seconds": seconds} | kept | megabytes))
 
 
 def measured_prepare(work: Path) -> None:

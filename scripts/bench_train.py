@@ -24,8 +24,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from contenders import DEVICE, NARROW, OURS, RACER, Model, Race
+from contenders import OURS, RACER
 from peers import PEERS
+from race import DEVICE, NARROW, Model, Race
 from sprig.config.building import quiet_lightning
 from sprig.data.loading import BatchLoader
 from sprig.data.preparation import prepare

@@ -50,9 +50,12 @@ def main() -> None:
         return
     found: list[list[float]] = []
     with tempfile.TemporaryDirectory() as place:
+        # Not in outputs, whose newest run would be gone.
+        apart = [f"output_dir={place}", "cache_dir=outputs/cache"]
         short = ["trainer.max_epochs=null", "trainer.max_steps=2", "trainer.limit_val_batches=1", "prompts=[]"]
+        short.append("callbacks.held_out_headers=0")
         for number in range(RUNS + 1):
-            settings = [*sys.argv[1:], *short, "callbacks.held_out_headers=0", f"hydra.run.dir={place}/{number}"]
+            settings = [*apart, *sys.argv[1:], *short, f"hydra.run.dir={place}/{number}"]
             command = [sys.executable, __file__, "timed", str(time.time()), *settings]
             done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  this very script
             lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]

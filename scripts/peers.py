@@ -17,7 +17,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from contenders import DEVICE, NARROW, Model, Race, step_with
+from contenders import step_with
+from race import DEVICE, NARROW, Model, Race
 from sprig.data.loading import IGNORED
 from sprig.model.config import ModelConfig
 from sprig.model.transformer import Transformer

@@ -67,6 +67,28 @@ def test_debug_shows_the_traceback(verb, arguments, message, option, tmp_path):
     assert done.returncode == 1 and "Traceback" in done.stderr and message in done.stderr
 
 
+def test_a_file_of_settings_may_ask_for_the_traceback(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndebug: {traceback: true}\n")
+    done = sprig("train", f"--config-dir={tmp_path}", "experiment=mine", "data.vocab_size=100", cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" in done.stderr and "too small" in done.stderr
+
+
+def test_a_file_of_settings_that_names_a_model_has_to_say_at_what_pace_to_go_on_from_it(tmp_path):
+    """On the command line `optim=fine_tune` is chosen; from a file, a fresh model's pace would undo the weights."""
+    (tmp_path / "experiment").mkdir()
+    mine = tmp_path / "experiment" / "mine.yaml"
+    mine.write_text("# @package _global_\nmodel: {init_from: nowhere}\n")
+    chosen = ["train", f"--config-dir={tmp_path}", "experiment=mine"]
+    done = sprig(*chosen, cwd=tmp_path)
+    assert done.returncode == 1 and "give optim=fine_tune as well" in done.stderr and done.stderr.count("\n") == 1
+    for optim in ("fine_tune", "muon"):
+        done = sprig(*chosen, f"optim={optim}", cwd=tmp_path)
+        assert done.returncode == 1 and "nowhere: there is no such directory" in done.stderr
+    mine.write_text("# @package _global_\ndefaults: [override /optim: fine_tune]\nmodel: {init_from: nowhere}\n")
+    assert "nowhere: there is no such directory" in sprig(*chosen, cwd=tmp_path).stderr
+
+
 def test_help_is_there_at_once_and_shows_commands_to_copy(tmp_path):
     sprig("train", "--help", cwd=tmp_path)  # the first time, Python compiles
     seconds = []

@@ -60,7 +60,7 @@ def _typed(
             with multirun.job(directory):
                 return task(OmegaConf.to_object(cfg), directory)
         except Exception as error:
-            codes.append(_report(error, verb))
+            codes.append(_report(error, verb, cfg.debug.traceback))
             children.give_reason(error)
             if not isinstance(error, Occupied):
                 _forget(directory)
@@ -81,8 +81,8 @@ def _forget(directory: Path) -> None:
             shutil.rmtree(directory)
 
 
-def _report(error: Exception, verb: str) -> int:
-    """Print what went wrong; the exit code."""
+def _report(error: Exception, verb: str, show: bool | None = None) -> int:
+    """Print what went wrong, with show where; the exit code. Without settings that say so, the command line does."""
     if isinstance(error, Interrupted):
         if not ranks.rank() and str(error):
             print(visible(str(error)), file=sys.stderr)
@@ -94,7 +94,9 @@ def _report(error: Exception, verb: str) -> int:
     if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor shall Python complain at its end
         return BROKEN_PIPE
-    if any(re.fullmatch(r'debug=("true"|traceback)|debug\.traceback=true', argument) for argument in sys.argv):
+    if show is None:
+        show = any(re.fullmatch(r'debug=("true"|traceback)|debug\.traceback=true', option) for option in sys.argv)
+    if show:
         traceback.print_exception(error)
     elif "Unexpected type for root" in str(error):  # OmegaConf's word for a key set below a group that is null
         print("Error: data.* belongs to a source: choose one first, for example data=folder.", file=sys.stderr)

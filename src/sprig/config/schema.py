@@ -70,7 +70,7 @@ class TrainConfig:
     resume: str | None = None
     """last, or the directory of an interrupted run: go on with it, its settings and its directory."""
     prompts: list[str] = field(default_factory=list)
-    """Continued at the end of the run, as the sixth stage; without any, a held-out header or beginning is."""
+    """Continued at the end of the run, as the sixth stage, after a held-out header or beginning."""
     data: DataConfig = MISSING
     model: ModelSettings = MISSING
     optim: OptimConfig = MISSING

@@ -1,6 +1,6 @@
 """The regular files below a folder, found without opening anything else, waiting for anything or following a link.
 
-Where it stands: the sources `folder`, `stdlib` and `packages` find their files here, `sprig.data.reading` reads them.
+Where it stands: the sources `folder` and `stdlib` find their files here, `sprig.data.reading` reads them.
 """
 
 import posixpath

@@ -38,10 +38,10 @@ _OTHER_NAMES = {
     "<file_sep>": ("<|file_sep|>",),
 }
 
-# Learning merges takes the square of a word's length, and a word of a megabyte for ever; no token is that long. To \w
-# belong no marks that combine with a letter, and to a lexeme they do.
 _AT_ONCE = 1 << 12
 """Characters that the library is given at once: it keeps many times a text while it cuts it, and takes 256 of them."""
+# Learning merges takes the square of a word's length, and a word of a megabyte for ever; no token is that long. To \w
+# belong no marks that combine with a letter, and to a lexeme they do.
 _LONG_RUN = re.compile(r"([\w\x80-\U0010ffff]{64})[\w\x80-\U0010ffff]+|(\s{64})\s+")
 
 

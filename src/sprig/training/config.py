@@ -73,7 +73,8 @@ class TrainerConfig:
     precision: str = "auto"
     """One of Lightning's, or auto: bf16-mixed where the machine multiplies bfloat16 fast, else 32-true."""
     compile: Any = "auto"
-    """true, false, or auto: compile the layers (torch.compile) if the run is long enough to pay for it."""
+    """true, false, or auto: compile the layers (torch.compile) if data.layout=packed and the run is long enough to pay
+    for it; padded rows differ in shape."""
     activation_checkpointing: bool = False
     """Keep for the backward pass what enters each layer only and compute the rest again: less memory, slower steps."""
     accumulate_grad_batches: int = 1
@@ -107,4 +108,4 @@ class CallbacksConfig:
     early_stopping_patience: int | None = None
     """Stop after so many validations without a gain; null: never."""
     held_out_headers: int = 200
-    """Functions of the validation split to write from their headers, for val/exact and val/runs; 0: none."""
+    """Generated snippets of the validation split to write from their headers, for val/exact and val/runs; 0: none."""

@@ -193,7 +193,7 @@ def test_two_thousand_planted_secrets_are_redacted_whatever_their_kind() -> None
         found[kind] += secret not in text and bool(counts)
     rates = {kind: found[kind] / all_of[kind] for kind in all_of}
     assert len(rates) >= 20
-    assert sum(found.values()) >= 1_980, rates  # seen: 2,000; asked for: 1,960
+    assert sum(found.values()) >= 1_980, rates  # seen: 1,999; asked for: 1,960
     assert min(rates.values()) >= 0.9, rates
 
 
