@@ -11,16 +11,23 @@ from sprig.data.split import split
 groups = st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=60).filter(lambda names: len(set(names)) > 1)
 
 
-@given(names=groups, seed=st.integers(0, 9))
-def test_no_group_stands_on_both_sides_and_no_document_is_lost(names, seed):
-    try:
-        train, val = split(names, 0.2, seed)
-    except ValueError as error:
-        assert "training split is empty" in str(error)
-        return
+@given(names=groups, seed=st.integers(0, 9), share=st.sampled_from([0.01, 0.2, 0.5, 0.99]))
+def test_no_group_stands_on_both_sides_and_no_document_is_lost(names, seed, share):
+    train, val = split(names, share, seed)
     assert not {names[place] for place in train} & {names[place] for place in val}
     assert sorted([*train, *val]) == list(range(len(names)))
     assert len(train) and len(val)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_group_of_more_than_the_share_that_is_held_out_is_trained_on(seed):
+    train, val = split(["large"] * 900 + ["small"] * 20, 0.2, seed)
+    assert (len(train), len(val)) == (900, 20)
+    names = ["large"] * 400 + [f"small_{n % 30}" for n in range(600)]
+    train, val = split(names, 0.2, seed)
+    assert (len(train), len(val)) == (800, 200) and {names[place] for place in val}.isdisjoint({"large"})
+    train, val = split(["a"] * 30 + ["b"] * 31 + ["c"] * 32, 0.2, seed)  # all of them: the smallest is held out
+    assert len(val) == 30
 
 
 def test_documents_of_their_own_groups_split_80_to_20_exactly():

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 def split(groups: Sequence[str], val_fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places to train on and to hold out, of documents that belong to these groups; each side in random order.
 
-    Whole groups are drawn for validation until it has val_fraction of the documents. ValueError if there are too few
-    groups for both sides to have a document.
+    Whole groups are drawn for validation until it has val_fraction of the documents, but for those that have more than
+    that alone: they are trained on, all but the smallest where there are no others. ValueError if there is one group.
     """
     # All in arrays, for documents may be many millions: lists take four times as much.
     names, group_of, sizes = np.unique(np.array(groups, dtype=object), return_inverse=True, return_counts=True)
@@ -26,14 +26,20 @@ def split(groups: Sequence[str], val_fraction: float, seed: int) -> tuple[NDArra
     turn = np.empty_like(order)
     turn[order] = np.arange(len(names))
     places = np.argsort(turn[group_of], kind="stable")  # group after group, in the order drawn
-    taken = np.cumsum(sizes[order])
-    held_out = int(taken[np.searchsorted(taken, max(1, round(val_fraction * len(groups))))])
-    if held_out == len(groups):
-        raise ValueError(
-            f"The training split is empty: with data.val_fraction={val_fraction} the largest of {len(names)} groups "
-            f"takes all. Lower data.val_fraction, or give more files."
-        )
-    return _shuffled(places[held_out:], rng), _shuffled(places[:held_out], rng)
+    held_out = _held_out(sizes[order], max(1, round(val_fraction * len(groups))))[turn[group_of[places]]]
+    return _shuffled(places[~held_out], rng), _shuffled(places[held_out], rng)
+
+
+def _held_out(sizes: NDArray[np.int64], wanted: int) -> NDArray[np.bool_]:
+    """Which groups of these sizes to take, in their order, until there are so many documents; never all groups."""
+    fits = sizes <= wanted
+    if not fits.any():
+        fits[np.argmin(sizes)] = True
+    before = np.cumsum(np.where(fits, sizes, 0)) - sizes
+    chosen: NDArray[np.bool_] = fits & (before < wanted)
+    if chosen.all():
+        chosen[-1] = False
+    return chosen
 
 
 def _shuffled(numbers: NDArray[np.int64], rng: random.Random) -> NDArray[np.int64]:

@@ -44,7 +44,16 @@ _TEXTS = [  # id or what tells it from the rest of the text, and how its text st
     ("EPL-1.0", "eclipse public license v(?:ersion)? 1 0"),
 ]
 _STARTS = [(name, re.compile(start)) for name, start in _TEXTS]
-_RIDERS = re.compile("commons clause|shall be used for good not evil")  # no longer the licence they stand in
+# What makes of a licence another one, or names one that grants another only later or to some. Of the noncommercial, the
+# GPL speaks as well.
+_RIDERS = re.compile(
+    "commons clause|shall be used for good not evil|human rights|hippocratic license|our only modification"
+    "|(?:business source|functional source|server side public|elastic|polyform [a-z ]{3,40}) license"
+    "|competing use|additional use grant|non ?commercial(?!ly| distribution)"
+    "|commercial use (?:is|are) (?:strictly )?(?:prohibited|forbidden|not (?:allowed|permitted))"
+    "|(?:no|not for|not permit|prohibits?|without) commercial use"
+)
+_RIDDEN = 15_000  # characters: the Apache licence has 11,000; further down stand the licences of what comes along
 _REACH = 3_000  # characters: the longest BSD text has 1,900
 _FIRST = 6_000  # characters: what starts further down is the licence of something else that comes along
 _NAME = re.compile(
@@ -61,7 +70,7 @@ def of_license_file(text: str) -> str:
     words = NOT_WORDS.sub(" ", text.lower()).strip()
     if len(words) < 80:
         return named(words)
-    if _RIDERS.search(words):
+    if _RIDERS.search(words, 0, _RIDDEN):
         return ""
     found = sorted((match.start(), name, match) for name, start in _STARTS if (match := start.search(words, 0, _FIRST)))
     if not found:
