@@ -37,6 +37,11 @@ _FILES = {
 }
 
 
+def is_vendored(path: str) -> bool:
+    """Whether one of the folders that the file at path stands in holds code of other projects, by its name."""
+    return not set(VENDORED).isdisjoint(path.split("/")[:-1])
+
+
 def folder_says(path: str, pruned: Sequence[str]) -> str:
     """Why the folder at path is not entered, if its name matches one of the patterns in pruned; "" where it is."""
     name = posixpath.basename(path)

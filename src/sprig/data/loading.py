@@ -129,10 +129,10 @@ class BatchLoader:
             if ordinal + 1 < len(shards):
                 self.shards.make_ahead(self.epoch, shards[ordinal + 1])
             lengths = rows.lengths
-            within = first.within if ordinal == first.shard else 0
-            for numbers in self._order(lengths, shards[ordinal])[within:announced]:
-                within += 1
-                place = _Place(place.handed_out + 1, ordinal, within)
+            batches = self._order(lengths, shards[ordinal])
+            for within in range(first.within if ordinal == first.shard else 0, announced):
+                numbers = batches[within % len(batches)]  # a shard that came out shorter begins once more
+                place = _Place(place.handed_out + 1, ordinal, within + 1)
                 yield place, self._batch(rows, numbers[self.rank :: self.processes], int(lengths[numbers].sum()))
 
     def end_pass(self) -> None:

@@ -57,8 +57,8 @@ class Shards:
         """Rows of each shard in this pass.
 
         Documents that are turned for filling in the middle have a few tokens more, which is not known before it is
-        done: with several shards, those are the numbers of rows before turning, and what goes beyond the batches of
-        each is left for another pass.
+        done: with several shards, those are the numbers of rows before turning. What goes beyond the batches of each is
+        left for another pass, and where there are fewer, since other lengths pack better, some are given twice.
         """
         return [len(self.rows(epoch, 0))] if len(self) == 1 else self._counts
 

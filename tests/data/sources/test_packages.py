@@ -53,6 +53,15 @@ def test_a_file_has_its_package_as_group_and_the_packages_licence(tmp_path: Path
     )
 
 
+def test_code_of_others_that_a_package_brings_along_is_left_out_for_its_licence_is_another(tmp_path: Path) -> None:
+    install(tmp_path, "pip", "pip/main.py", "pip/_vendor/certifi/core.py", "pip/third_party/x.py")
+    install(tmp_path, "virtualenv", "virtualenv/run.py")  # a package of such a name is no folder of others'
+    found, skips = read(tmp_path)
+    assert [document.path for document in found] == ["pip/pip/main.py", "virtualenv/virtualenv/run.py"]
+    assert skips.counts == {"file in a vendored folder": 2}
+    assert skips.examples == {"file in a vendored folder": "pip/pip/_vendor/certifi/core.py"}
+
+
 def test_what_an_old_installer_has_recorded_is_found_where_it_was_installed(tmp_path: Path) -> None:
     info = tmp_path / "old-1.0-py3.11.egg-info"
     info.mkdir()

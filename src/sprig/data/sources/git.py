@@ -136,7 +136,7 @@ def _text(entry: _Entry, objects: Objects, max_bytes: int, wanted: Callable[[str
         raise Unfit({"120000": "symbolic link", "160000": "submodule"}.get(entry.mode, "not a regular file"))
     if not wanted(entry.path):
         raise Unfit("other file type")
-    if not set(left_out.VENDORED).isdisjoint(entry.path.split("/")[:-1]):
+    if left_out.is_vendored(entry.path):
         raise Unfit("file in a vendored folder")
     if name_says := left_out.file_says(entry.path):
         raise Unfit(name_says)

@@ -21,6 +21,7 @@ from sprig.data.cleaning.licenses import of_metadata
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
 from sprig.data.installed_packages import Installed, normalised
+from sprig.data.left_out import is_vendored
 from sprig.data.reading import Unfit, read_source, shown, why
 
 _BELOW_A_ROOT = ("lib/python*/site-packages", "lib64/python*/site-packages", "lib/python*/dist-packages")
@@ -150,6 +151,8 @@ def _files(name: str, distribution: Installed, skips: Skips) -> Iterator[tuple[s
         shown = f"{name}/{path}"
         try:
             shown.encode()
+            if is_vendored(path.partition("/")[2]):  # the first folder has the package's own name
+                raise Unfit("file in a vendored folder")
             if not _stands_below(posixpath.dirname(path), root):
                 raise Unfit("file outside the environment")
             file = os.path.join(root, path)  # noqa: PTH118  there may be tens of thousands
