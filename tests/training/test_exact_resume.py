@@ -197,6 +197,8 @@ def test_each_epoch_is_whole_and_measured_however_long_it_is_and_however_the_run
         ("stop", 9, False),
         ("kill", 10, False),
         ("stop", 14, False),
+        ("stop", 17, False),
+        ("kill", 18, False),
         ("kill", 25, False),
     ]:
         record, place = Record(), tmp_path / str(fault)

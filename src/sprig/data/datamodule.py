@@ -30,16 +30,15 @@ class RowsDataModule(L.LightningDataModule):
         rest: Any = {"trim": trim, "document_mask": document_mask, "rank": rank, "processes": processes}
         self._train = BatchLoader(train, batch_size, seed=seed, **rest)
         self._val = BatchLoader(val, batch_size, seed=None, **rest)
-        self._goes_on = False
+        self._gone_on_with = -1
 
     def train_dataloader(self) -> BatchLoader:
         """Batches to train on; Lightning asks for them when a pass begins, where passes differ in length.
 
-        A run that goes on from the end of a pass asks for them once more to close that one.
+        A run that goes on asks for them once or twice for what is left of its pass, even where nothing is.
         """
-        if not self._goes_on:
+        if self.trainer is None or self.trainer.current_epoch > self._gone_on_with:
             self._train.end_pass()
-        self._goes_on = False
         return self._train
 
     def val_dataloader(self) -> BatchLoader:
@@ -62,7 +61,7 @@ class RowsDataModule(L.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the batch after the last one that was trained on."""
         self._train.go_on_from(state_dict)
-        self._goes_on = True
+        self._gone_on_with = state_dict["epoch"]
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Lightning moves tensors and mappings by itself, but no frozen dataclass."""
