@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 import time
 from contextlib import suppress
@@ -8,9 +9,10 @@ import pytest
 import torch
 import wandb
 
+from config.conftest import SMALL
 from sprig import checkpoint
 from sprig.checkpoint.states import state_path
-from sprig.config import building, training
+from sprig.config import building, stages, training
 from sprig.config.training import train
 from sprig.training.module import LanguageModelling
 from sprig.training.processes import Processes
@@ -54,12 +56,35 @@ def test_a_run_that_could_not_save_does_not_take_the_place_of_the_newest(setting
     assert not (tmp_path / "latest").exists()
 
 
-@pytest.mark.parametrize(("overfit", "different"), [(1, 1), (0.0, 3)])
-def test_a_batch_that_is_learnt_by_heart_is_the_same_one_in_each_epoch(overfit, different, settings, run, monkeypatch):
+@pytest.mark.parametrize(("overfit", "fim_rate", "different"), [(1, 0, 1), (1, 0.5, 1), (0.0, 0, 3)])
+def test_a_batch_that_is_learnt_by_heart_is_the_same_one_in_each_epoch(
+    overfit, fim_rate, different, settings, run, monkeypatch
+):
     rows = set()
     monkeypatch.setattr(LanguageModelling, "on_train_batch_start", lambda _, batch, __: rows.add(str(batch.input_ids)))
-    train(settings(f"trainer.overfit_batches={overfit}", "trainer.max_epochs=3", "trainer.limit_train_batches=1"), run)
+    ends = ("trainer.max_epochs=3", "trainer.limit_train_batches=1")
+    train(settings(f"trainer.overfit_batches={overfit}", f"data.fim_rate={fim_rate}", *ends), run)
     assert len(rows) == different
+
+
+def test_a_header_that_is_longer_than_the_context_is_a_function_that_was_not_written(settings, run):
+    train(settings("data.seq_len=12", "callbacks.held_out_headers=20"), run)
+    assert trace_of(run)["epochs"][-1]["metrics"]["val/exact"] == 0
+
+
+def test_of_a_long_document_some_rows_are_followed_and_a_large_corpus_is_not_read_again(
+    settings, run, tmp_path, monkeypatch
+):
+    (tmp_path / "code").mkdir()
+    for number in range(20):
+        (tmp_path / "code" / f"{number}.py").write_text(f"x = {number}\n" * (90 + number))
+    base = [setting for setting in SMALL if not setting.startswith(("data.count", "prompts"))]
+    monkeypatch.setattr(stages, "_READ_AGAIN", 100)
+    of_files = ("data=folder", f"data.path={tmp_path / 'code'}", "data/filters=none", "data.near_duplicates=null")
+    train(settings(*of_files, "data.seq_len=16", "prompts=[x]", base=base), run)
+    sample = trace_of(run)["stages"][4]["sample"]
+    assert re.search(r", \d+ of 256 tokens guessed right, in the first 16 rows$", sample)
+    assert stages.known_to_training(SimpleNamespace(train_documents=SimpleNamespace(bytes=101)), "x") == "not looked up"
 
 
 @pytest.mark.parametrize("asked", [True, False])

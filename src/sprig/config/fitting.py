@@ -33,12 +33,12 @@ def fit(job: Job) -> None:
     settings, data = job.settings, job.data
     job.module = module_of(job, job.model)
     job.trace.training.batch_size = settings.data.batch_size
+    by_heart = bool(settings.trainer.overfit_batches)  # a batch that has to be the same one in each epoch
     rows = RowsDataModule(
-        data.train,
+        data.train.rows(0, 0) if by_heart else data.train,
         data.val,
         settings.data.batch_size,
-        # The batch to be learnt by heart has to be the same one in each epoch.
-        seed=None if settings.trainer.overfit_batches else settings.seed,
+        seed=None if by_heart else settings.seed,
         trim=settings.data.layout == "padded" and not job.compile,
         document_mask=settings.data.document_mask,
         rank=job.processes.rank,

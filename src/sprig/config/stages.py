@@ -17,6 +17,11 @@ from sprig.trace.metrics import shown
 from sprig.trace.records import Epoch, Generation, Stage
 from sprig.training.loss import token_losses
 
+_SHOWN = 16
+"""Rows of the followed sample that are measured for the trace."""
+_READ_AGAIN = 256_000_000
+"""Bytes of training text that are looked through for each prompt."""
+
 
 def weights(model: Transformer) -> list[dict[str, Any]]:
     """Every trainable tensor by its name, shape and size: what the model consists of, top to bottom."""
@@ -44,14 +49,15 @@ def training_stage(data: Prepared, model: Transformer, epochs: Sequence[Epoch], 
 def validation_stage(data: Prepared, model: Transformer, metrics: dict[str, float], seconds: float) -> Stage:
     """Stage 5; the sample is the held-out sample's own loss and accuracy."""
     rows = pack(encode([data.sample], data.tokenizer), data.val.seq_len, "padded")
-    nats, right, tokens = _score(model, rows)
+    nats, right, tokens = _score(model, rows, _SHOWN)
     return Stage(
         name="Validation",
         input_shape=f"{len(data.val):,} rows x {data.val.seq_len} integers (validation set)",
         operation="measure loss and accuracy on unseen code, padding not counted",
         output_shape=", ".join(f"{name} {metrics[name]:.3f}" for name in shown(metrics) if name != "train/loss"),
         seconds=seconds,
-        sample=f"loss {nats / tokens:.3f} nats a token, {right} of {tokens} tokens guessed right",
+        sample=f"loss {nats / tokens:.3f} nats a token, {right} of {tokens} tokens guessed right"
+        + (f", in the first {_SHOWN} rows" if len(rows) > _SHOWN else ""),
     )
 
 
@@ -80,6 +86,8 @@ def known_to_training(data: Prepared, prompt: str) -> str:
     """What a prompt was to the model: where a training document starts with it, what becomes of it shows memory."""
     if data.train_documents is None:
         return "not looked up"  # the text is far away
+    if data.train_documents.bytes > _READ_AGAIN:
+        return "not looked up"  # it would take longer than what is said is worth
     seen = any(document.text.startswith(prompt) for document in data.train_documents)
     return "seen in training" if seen else "held out"
 
@@ -106,13 +114,16 @@ def _last_token_guess(data: Prepared, model: Transformer) -> str:
 
 
 @torch.inference_mode()
-def _score(model: Transformer, rows: Rows) -> tuple[float, int, int]:
-    """Total nats, right guesses and tokens of rows."""
+def _score(model: Transformer, rows: Rows, most: int) -> tuple[float, int, int]:
+    """Total nats, right guesses and tokens of the first rows, one at a time: a document may have thousands."""
     model.eval()
-    read = rows.read(np.arange(len(rows)))
-    ids = torch.from_numpy(read.ids).to(model.device)
-    counted = torch.from_numpy(read.documents[:, 1:] >= 0).to(model.device)
-    logits = model(ids[:, :-1])
-    nats = token_losses(logits, ids[:, 1:].masked_fill(~counted, -100)).sum()
-    right = ((logits.argmax(-1) == ids[:, 1:]) & counted).sum()
-    return float(nats), int(right), rows.tokens
+    nats, right, tokens = 0.0, 0, 0
+    for number in range(min(len(rows), most)):
+        read = rows.read(np.array([number]))
+        ids = torch.from_numpy(read.ids).to(model.device)
+        counted = torch.from_numpy(read.documents[:, 1:] >= 0).to(model.device)
+        logits = model(ids[:, :-1])
+        nats += float(token_losses(logits, ids[:, 1:].masked_fill(~counted, -100)).sum())
+        right += int(((logits.argmax(-1) == ids[:, 1:]) & counted).sum())
+        tokens += int(counted.sum())
+    return nats, right, tokens

@@ -6,7 +6,7 @@ what a user wants of it. Only functions of the generated snippets name a concept
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice, takewhile
 
 from sprig.data.documents import Document
 from sprig.data.sources.snippets import concept_of
@@ -29,19 +29,36 @@ class WrittenFunction:
     @property
     def header(self) -> str:
         """What the model was given."""
-        return self.document.text[: self.document.header]
+        return _header(self.document)
 
 
 def with_headers(documents: Sequence[Document], count: int) -> list[Document]:
-    """The first count documents that a concept can judge."""
-    return list(islice((document for document in documents if document.concept), count))
+    """The first count documents, where a concept can judge them: all of the generated ones, and no others."""
+    return list(islice(takewhile(lambda document: document.concept, documents), count))
 
 
 def write_functions(
     model: Transformer, tokenizer: CodeTokenizer, documents: Sequence[Document]
 ) -> list[WrittenFunction]:
-    """Write each document's function greedily from its header and judge it; an unfinished one is no success."""
-    headers = [document.text[: document.header] for document in documents]
+    """Write each document's function greedily from its header and judge it; an unfinished one is no success.
+
+    Nor is one whose header has more tokens than the model reads.
+    """
+    context = model.config.max_position_embeddings
+    fits = [len(tokenizer.encode(_header(document))) < context for document in documents]
+    written = iter(_write(model, tokenizer, list(compress(documents, fits))))
+    return [
+        next(written) if fit else WrittenFunction(document, "", exact=False, runs=False)
+        for document, fit in zip(documents, fits, strict=True)
+    ]
+
+
+def _header(document: Document) -> str:
+    return document.text[: document.header]
+
+
+def _write(model: Transformer, tokenizer: CodeTokenizer, documents: Sequence[Document]) -> list[WrittenFunction]:
+    headers = list(map(_header, documents))
     # A model that does not stop is not waited for: no function takes twice the tokens of the longest.
     longest = max((len(tokenizer.encode(document.text)) for document in documents), default=0)
     limit = SamplingConfig(max_new_tokens=2 * longest + 1)
