@@ -65,6 +65,11 @@ def test_two_processes_have_the_weights_and_the_average_of_one_whatever_is_accum
         assert [outcome[name] for name in ("steps", "tokens")] == [alone[name] for name in ("steps", "tokens")]
 
 
+def test_each_process_drops_out_its_own(tmp_path):
+    first, second = fit_in_two(tmp_path)
+    assert not torch.equal(first["random"], second["random"])
+
+
 @pytest.mark.parametrize("sharded", [False, True])
 def test_muon_orthogonalises_in_two_processes_what_it_does_in_one(sharded, tmp_path):
     alone = fit(tmp_path, Processes(), optimizer="muon", precision="32-true")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
 
@@ -79,6 +80,7 @@ def fit(
         "skipped": trained.skipped_steps,
         "tokens": trained.tokens_seen,
         "loss": float(fitting.callback_metrics["val/loss"]),
+        "random": torch.get_rng_state(),
     }
 
 
@@ -96,6 +98,7 @@ if __name__ == "__main__":
         strategies = [ModelParallelStrategy(2, 1, save_distributed_checkpoint=False) for _ in range(2)]
     else:
         strategies = ["ddp", "ddp"]
+    L.seed_everything(0, verbose=False)  # as the main job does, and Lightning again when training starts
     met = trainer(folder, devices=2, strategy=strategies[0]).strategy
     outcome = fit(folder, Processes(rank, 2, met), strategy=strategies[1], **settings)
     torch.save(outcome, folder / f"{rank}.pt")

@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 import lightning as L
-import torch
 
 from sprig import checkpoint
 from sprig.config import batch_size, building, children, multirun, resuming, stages
@@ -90,9 +89,7 @@ def _prepare(job: Job) -> None:
     shape = job.settings.model.shape
     with memory_explained(job.settings, job.precision):
         job.model = Transformer(shape) if job.start is None else job.start.transformer
-    if job.processes.rank:  # what each drops out is its own
-        torch.manual_seed(job.settings.seed + job.processes.rank)
-    else:
+    if not job.processes.rank:
         check_space(job.directory, job.model.num_parameters, averaged=job.settings.optim.ema is not None)
     job.trace.model = {
         "parameters": job.model.num_parameters,

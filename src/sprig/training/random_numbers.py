@@ -36,8 +36,13 @@ class RandomNumbers:
         self._device = devices[rank].get(device.type) if rank < len(devices) else None
 
     def go_on(self, device: torch.device) -> None:
-        """Draw on from there: now, when everything that draws before training has drawn."""
+        """Draw on from there: now, when everything that draws before training has drawn.
+
+        Where there is nothing to draw on from, each process draws its own: Lightning has given all of them one seed.
+        """
         if self._host is not None:
             torch.set_rng_state(self._host.cpu())
+        elif self._processes.rank:
+            torch.manual_seed(torch.initial_seed() + self._processes.rank)
         if self._device is not None:
             torch.get_device_module(device).set_rng_state(self._device.cpu())
