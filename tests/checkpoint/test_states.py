@@ -1,5 +1,6 @@
 """The states that a run goes on from: whatever happens while one is written, the newest whole one is found."""
 
+import errno
 import os
 import random
 import resource
@@ -63,6 +64,20 @@ def test_a_damaged_newest_is_named_and_gives_way_once_the_run_has_gone_on(damage
     write(tmp_path, 2)
     assert newest_state(tmp_path) == (state_path(tmp_path, 2), [])
     assert names(tmp_path) == {"step-1", "step-2"}
+
+
+def test_a_newest_that_the_disk_does_not_give_back_is_named_and_the_one_before_is_taken(tmp_path, monkeypatch) -> None:
+    write(tmp_path, 1, 2)
+    really = Path.open
+
+    def opened(path: Path, *arguments, **options):
+        if path == state_path(tmp_path, 2):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return really(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    path, [damage] = newest_state(tmp_path)
+    assert path == state_path(tmp_path, 1) and "step-2" in damage and "Input/output error" in damage
 
 
 def test_states_that_the_run_went_back_behind_do_not_push_out_whole_ones(tmp_path: Path) -> None:

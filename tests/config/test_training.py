@@ -67,6 +67,19 @@ def test_a_batch_that_is_learnt_by_heart_is_the_same_one_in_each_epoch(
     assert len(rows) == different
 
 
+def test_a_run_that_patience_has_ended_stays_ended_unless_it_is_given_more(settings, run):
+    """The loss falls, and whoever wants it to rise sees no gain after the first epoch."""
+
+    def epochs(patience: int, *more: str) -> int:
+        watched = ("callbacks.mode=max", f"callbacks.early_stopping_patience={patience}", "trainer.max_epochs=9")
+        train(settings(*watched, *more), run)
+        return len(trace_of(run)["epochs"])
+
+    assert epochs(2) == 3
+    assert epochs(2, f"resume={run}") == 3
+    assert epochs(4, f"resume={run}") == 5
+
+
 def test_a_header_that_is_longer_than_the_context_is_a_function_that_was_not_written(settings, run):
     train(settings("data.seq_len=12", "callbacks.held_out_headers=20"), run)
     assert trace_of(run)["epochs"][-1]["metrics"]["val/exact"] == 0

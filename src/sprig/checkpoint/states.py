@@ -58,8 +58,8 @@ def newest_state(directory: Path) -> tuple[Path, list[str]]:
         try:
             check_manifest(folder, needed=[STATE])
             return folder / STATE, damages
-        except ValueError as error:
-            damages.append(str(error).splitlines()[0])
+        except (ValueError, OSError) as error:  # altered; or a disk that does not give it back
+            damages.append(f"{error}".splitlines()[0] if isinstance(error, ValueError) else f"{folder}: {error}")
     raise ValueError(f"{directory} has no state to go on from. {' '.join(damages[:1])}".rstrip())
 
 

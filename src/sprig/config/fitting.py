@@ -16,6 +16,7 @@ from sprig.evaluation.functions import score, write_functions
 from sprig.model.transformer import Transformer
 from sprig.training.callbacks.checkpoints import Checkpoints
 from sprig.training.callbacks.compilation import Compilation
+from sprig.training.callbacks.early_stopping import EarlyStopping
 from sprig.training.callbacks.garbage_collection import GarbageCollection
 from sprig.training.callbacks.held_out import HeldOutFunctions
 from sprig.training.callbacks.interruption import Interruption
@@ -151,12 +152,6 @@ def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
     if chosen.early_stopping_patience is not None:
         callbacks.insert(  # first, so that what is saved after a validation has counted it
             0,
-            L.pytorch.callbacks.EarlyStopping(
-                chosen.monitor,
-                mode=chosen.mode,
-                patience=chosen.early_stopping_patience,
-                verbose=False,
-                check_on_train_epoch_end=False,  # where a run goes on there, nothing is measured yet
-            ),
+            EarlyStopping(chosen.monitor, chosen.mode, chosen.early_stopping_patience),
         )
     return callbacks
