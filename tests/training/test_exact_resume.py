@@ -210,6 +210,27 @@ def test_each_epoch_is_whole_and_measured_however_long_it_is_and_however_the_run
         assert all(equal(a, b) for a, b in zip(state, expected, strict=True)), fault
 
 
+@pytest.mark.parametrize("accumulation", [1, 4])
+@pytest.mark.parametrize("batches", [1, 3])
+def test_where_an_epoch_is_a_step_or_two_a_run_is_saved_and_stops_between_them(batches, accumulation, tmp_path):
+    """As in experiment=overfit, which measures once in fifty epochs: a signal does not wait for that."""
+    ends = {"max_epochs": 6, "limit_train_batches": batches, "check_val_every_n_epoch": 3}
+    cell = (0.1, "padded", accumulation, None)
+    whole = Record()
+    expected = final_state(*fitted(tmp_path / "whole", whole, cell, None, **ends))
+    assert len(whole.batches) == 6 * batches and len(whole.validations) == 2
+    for kind in ("stop", "kill"):
+        for epoch in (0, 1, 2, 3, 4):
+            record, place = Record(), tmp_path / f"{kind} {epoch}"
+            last = (epoch + 1) * batches - 1 + (kind == "kill")  # a kill comes before the next batch
+            with pytest.raises((Stopped, Killed)):
+                fitted(place, record, cell, None, (kind, last, False), **ends)
+            assert len(record.batches) == (epoch + 1) * batches
+            state = final_state(*fitted(place, record, cell, None, resume=True, **ends))
+            assert record.batches == whole.batches and record.validations == whole.validations
+            assert all(equal(a, b) for a, b in zip(state, expected, strict=True))
+
+
 class Device:
     """Stands for a GPU's random numbers."""
 

@@ -224,7 +224,7 @@ class Checkpoints(L.Callback):
 
 
 def between_steps(trainer: L.Trainer) -> bool:
-    """Whether, at the end of a batch, the next thing is another batch: neither more gradients nor a validation.
+    """Whether, at the end of a batch, neither more gradients for its step nor a validation are the next thing.
 
     A run that went on from a state that was saved before its validation would leave that validation out.
     """
@@ -232,7 +232,7 @@ def between_steps(trainer: L.Trainer) -> bool:
     batches = trainer.fit_loop.total_batch_idx if every is None else trainer.fit_loop.batch_idx
     measured = every is None or (trainer.current_epoch + 1) % every == 0
     validates = measured and trainer.val_check_batch is not None and (batches + 1) % trainer.val_check_batch == 0
-    return window_closed(trainer) and not trainer.is_last_batch and not validates
+    return window_closed(trainer) and not validates
 
 
 def _tensors(trainer: L.Trainer, module: LanguageModelling) -> Iterator[tuple[str, Tensor]]:
