@@ -176,7 +176,14 @@ def _distribution(override: Override, distributions: Any) -> Any:
     if isinstance(sweep, IntervalSweep):
         return distributions.FloatDistribution(float(sweep.start or 0), float(sweep.end or 0), log=log)
     values = [float(str(value)) for value in override.sweep_iterator()]
+    if len(values) == 1:
+        return distributions.CategoricalDistribution(list(map(str, override.sweep_iterator())))
     if all(value == int(value) for value in values):
-        step = 1 if log or len(values) < 2 else int(values[1] - values[0])
+        step = 1 if log else int(values[1] - values[0])
         return distributions.IntDistribution(int(values[0]), int(values[-1]), log=log, step=step)
+    if log:
+        raise ValueError(
+            f"{override.input_line}: a range of fractions has steps, and log has none: "
+            f"tag(log, interval({sweep.start}, {sweep.stop}))."
+        )
     return distributions.FloatDistribution(values[0], values[-1], step=values[1] - values[0])

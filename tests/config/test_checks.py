@@ -48,6 +48,9 @@ from sprig.config.checks import check_monitor, check_train
         (["trainer.strategy=dp"], "must be one of: auto, ddp, fsdp"),
         (["callbacks.monitor=val/los"], "is not measured. There are: val/loss"),
         (["data.source=nowhere"], "There are: folder, git, hub"),
+        (["trainer.gradient_clip_val=-1"], "trainer.gradient_clip_val=-1.0 must be at least 0; null leaves"),
+        (["trainer.gradient_clip_val=nan"], "trainer.gradient_clip_val=nan must be at least 0"),
+        (["trainer.check_val_every_n_epoch=0"], "trainer.check_val_every_n_epoch=0 must be at least 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_in_two_lines_at_most(overrides, message, settings):

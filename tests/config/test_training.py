@@ -112,10 +112,10 @@ def test_activation_checkpointing_is_as_asked_for(asked, settings, run, monkeypa
     assert found == [asked, asked]
 
 
-def test_a_state_between_two_validations_has_counted_the_loss_of_its_own_step(settings, run):
-    train(settings("callbacks.save_every_steps=1"), run)
-    state = torch.load(state_path(run / "checkpoints" / "states", 1), weights_only=True)
-    assert state["callbacks"]["Observing"]["usual"]["seen"] == 1
+def test_a_state_between_two_validations_has_counted_its_own_step(settings, run):
+    train(settings("callbacks.save_every_steps=1", "data.layout=packed"), run)
+    state = torch.load(state_path(run / "checkpoints" / "states", 1), weights_only=True)["callbacks"]
+    assert state["Observing"]["usual"]["seen"] == state["Compilation"]["batches"] == 1
 
 
 def test_nobody_is_logged_in_who_has_said_offline(monkeypatch):

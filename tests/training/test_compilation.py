@@ -101,6 +101,17 @@ def test_a_run_that_goes_on_decides_after_as_many_batches_as_one_that_was_not_st
     assert at[0] == 11
 
 
+def test_where_compiling_would_fail_a_run_that_did_not_ask_for_it_goes_on_and_says_so(
+    compiled, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(compilation, "pays", lambda *_: True)
+    monkeypatch.setattr(compilation.compiler, "failing", lambda device: f"no room for {device}")
+    training = Training()
+    trainer(tmp_path, Compilation(None, "cpu", training), max_steps=20, max_epochs=-1).fit(module(), data(rows_of(8)))
+    assert not compiled and training.compiled is False
+    assert capsys.readouterr().err.count("Layers are not compiled, which would pay: no room for cpu") == 1
+
+
 def test_nothing_is_compiled_after_a_run_however_it_ends(compiled, monkeypatch, tmp_path):
     stances: list[str] = []
     monkeypatch.setattr(torch.compiler, "set_stance", stances.append)
@@ -116,20 +127,3 @@ def test_nothing_is_compiled_after_a_run_however_it_ends(compiled, monkeypatch, 
     with pytest.raises(ValueError, match="out of memory"):
         failing.fit(module(), data(rows_of(8)))
     assert stances[0] == "default" and stances[-1] == "force_eager"
-
-
-def test_the_compiler_that_is_missing_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setattr(compilation.sys, "platform", "linux")
-    assert (compilation.compiler_missing("cpu"), compilation.compiler_missing("cuda")) == ("g++", "gcc")
-    for name in ("g++", "clang"):
-        (tmp_path / name).touch(mode=0o755)
-    assert (compilation.compiler_missing("cpu"), compilation.compiler_missing("cuda")) == ("", "")
-    monkeypatch.setattr(compilation.sysconfig, "get_path", lambda _: str(tmp_path))
-    assert compilation.compiler_missing("cpu").startswith("Python.h")
-    (tmp_path / "Python.h").touch()
-    assert compilation.compiler_missing("cpu") == ""
-    monkeypatch.setenv("CXX", "/opt/none")
-    assert compilation.compiler_missing("cpu") == "/opt/none"

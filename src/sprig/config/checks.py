@@ -54,11 +54,15 @@ def check_train(settings: TrainConfig) -> None:
     for name, value in (
         ("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches),
         ("trainer.log_every_n_steps", trainer.log_every_n_steps),
+        ("trainer.check_val_every_n_epoch", trainer.check_val_every_n_epoch),
         ("callbacks.early_stopping_patience", settings.callbacks.early_stopping_patience),
         ("callbacks.save_every_steps", settings.callbacks.save_every_steps),
     ):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value} must be at least 1.")
+    clip = trainer.gradient_clip_val
+    if clip is not None and not clip >= 0:  # a negative one would turn every gradient round
+        raise ValueError(f"trainer.gradient_clip_val={clip} must be at least 0; null leaves gradients as they are.")
     every = settings.callbacks.save_every_minutes
     if every is not None and not every > 0:
         raise ValueError(f"callbacks.save_every_minutes={every} must be above 0, or null.")

@@ -134,11 +134,11 @@ def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
     job.tracing = Tracing(job.trace, job.directory / "trace.json", job.seconds)
     callbacks: list[L.Callback] = [
         job.tracing,
-        # Before what saves, so that it has counted the step.
+        # Before what saves, so that they have counted the step.
         Observing(job.trace.training, machine, job.device, job.processes),
+        Compilation(job.compile, job.device, job.trace.training, job.processes),
         job.checkpoints,
         Interruption(job.checkpoints, job.processes),
-        Compilation(job.compile, job.device, job.trace.training, job.processes),
         GarbageCollection(),
     ]
     if job.functions:

@@ -17,8 +17,8 @@ from sprig.model.transformer import Transformer
 from sprig.trace import terminal
 from sprig.trace.console import open_console
 from sprig.trace.records import Stage
+from sprig.training import compiler
 from sprig.training.callbacks.checkpoints import Checkpoints
-from sprig.training.callbacks.compilation import compiler_missing
 from sprig.training.callbacks.tracing import Tracing
 from sprig.training.config import TrainerConfig
 from sprig.training.metrics import Metrics
@@ -47,7 +47,7 @@ class Job:
         self.precision = resolve_precision(settings.trainer.precision, self.device)
         packed = settings.data.layout == "packed"
         self.compile: bool | None = settings.trainer.compile
-        missing = compiler_missing(self.device)
+        missing = compiler.missing(self.device)
         if settings.trainer.compile == "auto":
             # Padded rows are trimmed: more is won, and shapes differ.
             self.compile = None if packed and not missing else False

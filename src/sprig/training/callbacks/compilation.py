@@ -1,11 +1,7 @@
 """Compiles the model's layers and the loss when the run is long enough to pay for it."""
 
-import os
-import shutil
 import sys
-import sysconfig
 import time
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -14,7 +10,9 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from sprig.model.transformer import Transformer
+from sprig.trace.console import visible
 from sprig.trace.records import Training
+from sprig.training import compiler
 from sprig.training.loss import LinearCrossEntropy
 from sprig.training.module import LanguageModelling
 from sprig.training.processes import Processes
@@ -61,7 +59,7 @@ class Compilation(L.Callback):
         if self._batches > _TIMED:
             warm = min(3, len(self._ends) - 2)  # the first ones also warm up
             a_batch = (self._ends[-1] - self._ends[warm]) / (len(self._ends) - 1 - warm)
-            self.when = self.processes.share(pays(seconds_left(trainer, a_batch), self.device))
+            self.when = self.processes.share(pays(seconds_left(trainer, a_batch), self.device) and self._can())
             if self.when:
                 self._compile(pl_module)
 
@@ -81,6 +79,12 @@ class Compilation(L.Callback):
         """Leave nothing behind for another run of this process."""
         _run_compiled(False)
 
+    def _can(self) -> bool:
+        """Whether compiling will not end a run that does without it; says why where it would."""
+        if problem := compiler.failing(self.device):
+            print(f"Layers are not compiled, which would pay: {visible(problem)}", file=sys.stderr)
+        return not problem
+
     def _compile(self, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, LanguageModelling)
         torch.compiler.reset()  # another job of this process may have had as many shapes as PyTorch bears
@@ -91,22 +95,6 @@ class Compilation(L.Callback):
 
 def _run_compiled(yes: bool) -> None:
     torch.compiler.set_stance("default" if yes else "force_eager")
-
-
-def compiler_missing(device: str) -> str:
-    """The compiler that PyTorch hands its code to, or Python's own headers, where it does not find them; else "".
-
-    On a processor that is one for C++ (torch._inductor.config.cpp.cxx), on a GPU one for the C that starts kernels
-    (Triton).
-    """
-    if device == "cpu":
-        names = [os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")]
-    else:
-        names = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
-    if not any(map(shutil.which, names)):
-        return names[0]
-    there = Path(sysconfig.get_path("include"), "Python.h").is_file()
-    return "" if there else "Python.h (Debian's python3-dev)"
 
 
 def compile_steps(transformer: Transformer, loss: LinearCrossEntropy) -> None:
