@@ -181,7 +181,7 @@ def _distribution(override: Override, distributions: Any) -> Any:
     if all(value == int(value) for value in values):
         step = 1 if log else int(values[1] - values[0])
         return distributions.IntDistribution(int(values[0]), int(values[-1]), log=log, step=step)
-    if log:
+    if isinstance(sweep, RangeSweep) and log:
         raise ValueError(
             f"{override.input_line}: a range of fractions has steps, and log has none: "
             f"tag(log, interval({sweep.start}, {sweep.stop}))."
