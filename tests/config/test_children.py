@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from hydra.types import RunMode
 
-from sprig.config import children, launching, multirun
+from sprig.config import children, launching, multirun, ranks
 from sprig.config.children import End
 from sprig.config.run_directory import COMMAND, Interrupted
 
@@ -27,13 +27,13 @@ def script(reason: str) -> list[str]:
 
 
 def test_the_first_that_fails_and_why_is_told():
-    assert children.run(script(r"'it is so\nand so'"), 2) == End(1, 3, 0, "it is so")
+    assert children.run(script(r"'it is so\nand so'"), 2) == End(1, 3, 0, "it is so", unheard=True)
     assert children.run(script("'it is so'"), 1) == End(0, 0, 0, "")
 
 
 def test_a_reason_of_any_length_holds_up_nobody():
     end = children.run(script("'x' * 200_000"), 2)
-    assert end.code == 3 and end.said == "x" * select.PIPE_BUF
+    assert end.code == 3 and end.said == "x" * (select.PIPE_BUF - 2)
 
 
 def test_without_who_started_it_a_process_tells_nobody(monkeypatch):
@@ -84,6 +84,25 @@ def test_a_job_that_was_done_as_the_signal_came_is_ranked_as_such(settings, tmp_
     with pytest.raises(Interrupted), multirun.job(tmp_path):
         launching.launch(settings(), tmp_path)
     assert (multirun.newest().status, multirun.newest().metrics) == ("done", {"val/loss": 1.0})
+
+
+def test_what_one_fails_with_before_it_meets_the_others_is_said_by_who_started_it(settings, tmp_path, monkeypatch):
+    """Where all fail alike, rank 0 says it for them."""
+    monkeypatch.setattr(launching, "_command", lambda _: [])
+    for unheard, kind, message in (
+        (True, ValueError, "process 1 of 2: it is so"),
+        (False, launching.ProcessFailed, "it is so"),
+    ):
+        monkeypatch.setattr(children, "run", lambda *_, unheard=unheard: End(1, 1, 0, "it is so", unheard))
+        with pytest.raises(kind, match=f"^{message}$"):
+            launching.launch(settings("trainer.devices=2"), tmp_path)
+
+
+@pytest.mark.parametrize(("rank", "among", "silent"), [(0, 0, False), (1, 1, True), (8, 0, False), (9, 1, True)])
+def test_one_process_of_each_machine_says_what_goes_wrong(rank, among, silent, monkeypatch):
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("LOCAL_RANK", str(among))
+    assert ranks.silent() is silent
 
 
 def test_who_ends_without_a_word_is_told_of(settings, tmp_path, monkeypatch):

@@ -16,11 +16,13 @@ from types import FrameType
 from typing import NamedTuple
 
 from sprig.config import multirun
-from sprig.config.ranks import launched
+from sprig.config.ranks import launched, silent
 from sprig.config.run_directory import COMMAND, command_as_typed
 
 _REASON = "SPRIG_REASON"
 """The environment's name for the descriptor to which a process says why it failed."""
+_HEARD, _UNHEARD = "+", "-"
+"""What a reason begins with, by whether the process has put it on the terminal as well."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _INTERRUPTED = [128 + number for number in _SIGNALS]
 _OTHER_LAUNCHERS = ("SLURM_N", "TORCHELASTIC_", "GROUP_", "ROLE_", "LOCAL_WORLD_SIZE", "NODE_RANK")
@@ -38,7 +40,9 @@ class End(NamedTuple):
     signal: int
     """The last that came to who started them and was handed on; 0 where none did."""
     said: str
-    """The reason that one gave."""
+    """The reason that one gave first."""
+    unheard: bool = False
+    """Whether none of those that gave one has put it on the terminal."""
 
     @property
     def interrupted(self) -> bool:
@@ -70,15 +74,16 @@ def run(command: list[str], count: int) -> End:
     ]
     os.close(reason)
     number, code, handed_on = _wait(children)
-    return End(number, code, handed_on, _first_said(reasons))
+    said = _said(reasons)
+    return End(number, code, handed_on, said[0][1:], said[0] != "" and all(line[0] == _UNHEARD for line in said))
 
 
 def give_reason(error: Exception) -> None:
     """Tell the process that started this one, if one did, why it will fail."""
     if launched():
-        line = f"{multirun.first_line(error)}\n".encode(errors="replace")
+        line = f"{_UNHEARD if silent() else _HEARD}{multirun.first_line(error)}".encode(errors="replace")
         with suppress(OSError):  # it is no more
-            os.write(int(os.environ[_REASON]), line[: select.PIPE_BUF])  # whole, and at once
+            os.write(int(os.environ[_REASON]), line[: select.PIPE_BUF - 1] + b"\n")  # whole, and at once
 
 
 def follow_starter() -> None:
@@ -92,15 +97,15 @@ def follow_starter() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def _first_said(reasons: int) -> str:
-    """The first line that came through the descriptor, which is closed; empty where nothing did."""
+def _said(reasons: int) -> list[str]:
+    """The lines that came through the descriptor, which is closed; an empty one where nothing did."""
     os.set_blocking(reasons, False)  # a process that outlives those that were started may hold its other end
-    try:
-        return os.read(reasons, select.PIPE_BUF).decode(errors="replace").partition("\n")[0]
-    except BlockingIOError:
-        return ""
-    finally:
-        os.close(reasons)
+    said = b""
+    with suppress(BlockingIOError):
+        while part := os.read(reasons, select.PIPE_BUF):
+            said += part
+    os.close(reasons)
+    return said.decode(errors="replace").rstrip("\n").split("\n")
 
 
 def _wait(children: list[subprocess.Popen[bytes]]) -> tuple[int, int, int]:

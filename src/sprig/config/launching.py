@@ -102,6 +102,8 @@ def launch(settings: TrainConfig, directory: Path) -> float | None:
         )
     if end.code and not end.said:  # one that fails says why, unless it is ended before it comes to it
         raise ValueError(f"process {end.number} of {count} ended with exit code {end.code} and said nothing.")
+    if end.code and end.unheard:  # it failed before the processes met, and was the only one
+        raise ValueError(f"process {end.number} of {count}: {end.said}")
     if end.code:
         raise ProcessFailed(end.said)
     final = json.loads((directory / "trace.json").read_text(encoding="utf-8"))["final"]

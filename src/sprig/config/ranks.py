@@ -39,6 +39,7 @@ def owner() -> bool:
 
 
 def silent() -> bool:
-    """Whether what goes wrong now goes wrong in all processes alike, and another one says it."""
+    """Whether what goes wrong now goes wrong in all processes alike, and another one of this machine says it."""
     torch: Any = sys.modules.get("torch")
-    return rank() > 0 and not (torch and torch.distributed.is_initialized())
+    among = _number("LOCAL_RANK", "SLURM_LOCALID", 1)
+    return rank() > 0 and among > 0 and not (torch and torch.distributed.is_initialized())
