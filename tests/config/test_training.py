@@ -80,6 +80,20 @@ def test_a_run_that_patience_has_ended_stays_ended_unless_it_is_given_more(setti
     assert epochs(4, f"resume={run}") == 5
 
 
+def test_a_run_that_goes_on_with_other_files_of_settings_says_what_is_not_as_it_was(settings, run, capsys):
+    train(settings(), run)
+    (run / ".hydra").mkdir()
+    kept = run / ".hydra" / "config.yaml"
+    kept.write_text("trainer: {log_every_n_steps: 7, max_epochs: 1}\ncallbacks: {mode: min, gone: 1}\n")
+    capsys.readouterr()
+    train(settings(f"resume={run}"), run)
+    [said] = [line for line in capsys.readouterr().err.splitlines() if "has changed" in line]
+    assert said.endswith("and it goes on so: trainer.log_every_n_steps was 7 and is 10.")
+    kept.write_text("trainer: {log_every_n_steps: 10}\ncallbacks: {}\n")
+    train(settings(f"resume={run}"), run)
+    assert "has changed" not in capsys.readouterr().err
+
+
 def test_a_header_that_is_longer_than_the_context_is_a_function_that_was_not_written(settings, run):
     train(settings("data.seq_len=12", "callbacks.held_out_headers=20"), run)
     assert trace_of(run)["epochs"][-1]["metrics"]["val/exact"] == 0

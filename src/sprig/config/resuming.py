@@ -5,14 +5,18 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import lightning as L
+import yaml
+from hydra.core.hydra_config import HydraConfig
 
 from sprig.checkpoint.files import tidy
 from sprig.checkpoint.states import newest_state
 from sprig.config import command_line
 from sprig.config.run_directory import Interrupted
+from sprig.config.schema import TrainConfig
 from sprig.trace.console import visible
 from sprig.trace.records import Trace, read_earlier
 from sprig.training.callbacks.checkpoints import Checkpoints, NotSaved
@@ -55,6 +59,32 @@ def state_to_go_on_from(checkpoints: Checkpoints) -> Path:
     for damage in damages:
         print(visible(f"{damage} The run goes on from {state.parent.name}, the state before."), file=sys.stderr)
     return state
+
+
+def tell_changes(settings: TrainConfig, directory: Path) -> None:
+    """Name what of the trainer and the callbacks is not as it was when the run began, though nobody has said so.
+
+    A run goes on by the settings that it was started with, and by the files of settings as they are now. What else
+    would be another run is refused by `Checkpoints.check_resumable`.
+    """
+    try:
+        began = yaml.safe_load((directory / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
+        before = {group: dict(began[group]) for group in ("trainer", "callbacks")}
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        return  # nothing tells how it was
+    task = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    given = {override.partition("=")[0] for override in task}
+    changed = [
+        f"{group}.{key} was {before[group][key]} and is {value}"
+        for group, was in before.items()
+        for key, value in asdict(getattr(settings, group)).items()
+        if not given & {group, f"{group}.{key}"} and was.get(key, value) != value
+    ]
+    if changed:
+        print(
+            visible(f"A file of settings has changed since the run began, and it goes on so: {'; '.join(changed)}."),
+            file=sys.stderr,
+        )
 
 
 def take_up_trace(trace: Trace, path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning as L
 
 from sprig import checkpoint
-from sprig.config import batch_size, building, children, multirun, resuming, stages
+from sprig.config import batch_size, building, children, multirun, ranks, resuming, stages
 from sprig.config.checks import check_monitor, check_train
 from sprig.config.fine_tuning import settings_from, start_of
 from sprig.config.fitting import fit
@@ -34,6 +34,8 @@ def train(settings: TrainConfig, directory: Path) -> float | None:
         settings = settings_from(start, settings)
     settings = replace(settings, data=settled(settings.data, settings.model))
     check_train(settings)
+    if settings.resume and not ranks.rank():
+        resuming.tell_changes(settings, directory)
     children.follow_starter()
     failed = True
     with ExitStack() as held:
