@@ -23,9 +23,10 @@ from sprig.data.cleaning.secrets.finding import (
 _RANK = 3
 _ASSIGNED = (
     rb"[a-z0_-]{0,30}+"
-    rb"(?:[\"']?\]?[ \t]*+(?::[ \t]*+[a-z_][a-z0_.\[\]|]{0,40}+[ \t]*+=|=>|[:=!]?=|:)|[\"'],|\("  # = : => ", (
+    rb"(?:[\"']?\]?[ \t]*+(?::[ \t]*+[a-z_][a-z0_.\[\]| ]{0,40}+=|=>|[:=!]?=|:)"  # = : => and, with its type, : str =
+    rb"|[\"'],\s{0,80}+(?:default=)?|\(|[\"']\)[ \t]*+or[ \t]"  # ", ( and ("API_KEY") or
     rb"|[ \t]++(?=\"))"  # or, as in a #define, nothing
-    rb"[ \t]*+\(?[brfu]{0,2}"
+    rb"[ \t]*+(?:\(\s{0,80}+)?[brfu]{0,2}"
     rb"(?:\"\"\"|'''|[\"'`]|(?=[a-z0+/_-]{16}))"
 )
 _NAMES = [
@@ -34,15 +35,17 @@ _NAMES = [
 ]
 _KEY_BEFORE = re.compile(
     rb"(?:api|access|auth|secret|private|account|storage|encryption|signing|consumer|application|app|master|shared|"
-    rb"subscription|service|client|license|deploy|admin|heroku)[_-]?$"
+    rb"subscription|service|client|license|deploy|admin|hmac|fernet|encrypt|cipher|ssh|jwt|session|webhook|"
+    rb"azure|openai|mistral|cohere|together|gemini|google|stripe|sendgrid|mailgun|twilio|heroku|speech|maps)[_-]?$"
 )
 _NO_SECRET = re.compile(
     rb"(?:url|uri|name|path|file|field|type|label|class|header|prefix|regex|pattern|_re|_id)s?$|public"
 )
 _NAME = re.compile(rb"[a-z0_-]+")
-_LITERAL = re.compile(rb"[!#-&(-;=?-\[\]^_`a-z|~]{8,256}+(?=[\"'])")  # no quote, backslash, brace, < or >, no space
-_TICKED = re.compile(rb"[!#-&(-;=?-\[\]^_a-z|~]{8,256}+(?=`)")
-_BARE = re.compile(rb"[A-Za-z0-9+/_=.~-]{16,256}+(?=[ \t]*+(?:\n|#|\Z))")
+_LITERAL = re.compile(rb"[!#-&(-;=?-\[\]^_`a-z|~]{8,4096}+(?=[\"'])")  # no quote, backslash, brace, < or >, no space
+_TICKED = re.compile(rb"[!#-&(-;=?-\[\]^_a-z|~]{8,4096}+(?=`)")
+_BARE = re.compile(rb"[A-Za-z0-9+/_=.~-]{16,4096}+(?=[ \t]*+(?:\n|#|\Z))")
+_IN_QUERY = re.compile(rb"[\w~.%+/-]{16,4096}+")
 _AWS = re.compile(rb"[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=])")
 _AWS_ID = re.compile(rb"AKIA[A-Z0-9]{16}[\"']")
 _AWS_BESIDE = re.compile(rb"[\"']([A-Za-z0-9+/]{40})[\"']")
@@ -70,11 +73,17 @@ def _assigned(source: Source, start: int, at: int) -> Finding | None:
     raw, fold = source.raw, source.fold
     quote = raw[at - 1 : at]
     quoted = quote in (b'"', b"'", b"`")
-    value = ((_TICKED if quote == b"`" else _LITERAL) if quoted else _BARE).match(raw, at)
-    if value is None or (quoted and raw[value.end() : value.end() + 1] != quote):
-        return None
     before = _name(fold[max(0, start - 30) : start][::-1])[::-1]
     full = before + _name(fold[start : start + 40])
+    opens = start - len(before)
+    in_query = not quoted and raw[max(0, opens - 1) : opens] in (b"?", b"&")
+    form = _TICKED if quote == b"`" else _LITERAL if quoted else _IN_QUERY if in_query else _BARE
+    value = form.match(raw, at)
+    if value is None or (quoted and raw[value.end() : value.end() + 1] != quote):
+        return None
+    between = raw[opens + len(full) : at]
+    if b"\n" in between and b"," in between and not raw[opens : opens + len(full)].isupper():
+        return None  # two words of a list, unless it is a variable of the environment and its default
     if fold.startswith(b"key", start) and not _KEY_BEFORE.search(before):
         return None
     password = fold.startswith((b"passw", b"pwd", b"passphrase"), start)
@@ -82,7 +91,7 @@ def _assigned(source: Source, start: int, at: int) -> Finding | None:
         return Finding(*value.span(), _RANK, "aws_secret_access_key", KEY)
     if _NO_SECRET.search(full) or not _is_secret(value[0], password):
         return None
-    if not quoted and not _cannot_be_code(source, value):
+    if not quoted and not in_query and not _cannot_be_code(source, value):
         return None
     kind = next((kind for kind in _PROVIDERS if kind.encode() in full), "password" if password else "secret")
     return Finding(*value.span(), _RANK, kind, PASSWORD if password else KEY)

@@ -40,7 +40,8 @@ _DOMAIN = re.compile(
 _LOCAL = re.compile(r"[A-Za-z0-9._%+\-À-ÖØ-öø-ɏͰ-ϿЀ-ԯḀ-ỿἀ-ῼ]{1,64}")
 _RESERVED = re.compile(rb"(?:^|\.)(?:example|invalid|test|localhost|local|users\.noreply\.github)\.", re.I)
 _REMOTE = re.compile(rb":[\w~./-]*(?:/|\.git)")  # me@host:src/project.git
-_NOBODY = frozenset(["git", "hg", "svn"])
+# Who copies code; and in Kotlin, this@Outer.info and return@launch.app.
+_NOBODY = frozenset(["git", "hg", "svn", "this", "super", "return", "break", "continue"])
 _USER_INFO = re.compile(rb"://[^\s/?#\"'<>]{0,200}$")
 
 _QUAD = re.compile(rb"\.(?<=0\.)0{1,3}\.0{1,3}\.0{1,3}(?![a-z0_]|\.0|[-+][a-z])")

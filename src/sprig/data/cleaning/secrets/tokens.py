@@ -71,12 +71,37 @@ _TOKENS = [
     _form("supabase", "sbp_", rf"[0-9a-z]{{40}}{_END}"),
     _form("age", "AGE-SECRET-KEY-1", rf"[AC-HJ-NP-Z02-9]{{58}}{_END}"),
     _form("shopify", "shp(?:at|ss|ca|pa)_", rf"[a-fA-F0-9]{{32}}{_END}"),
+    _form("pulumi", "pul-", rf"[a-f0-9]{{40}}{_END}"),
+    _form("gitlab", "GR1348941", rf"{_W}{{20}}(?!{_W})"),
+    _form("rubygems", "rubygems_", rf"[a-f0-9]{{48}}{_END}"),
+    _form("planetscale", "pscale_", r"(?:tkn|oauth|pw)_[\w=.-]{32,64}+"),
+    _form("doppler", r"dp\.(?:pt|st|ct)\.", r"(?:[a-z0-9_-]{1,40}\.)?[A-Za-z0-9]{40,44}(?![A-Za-z0-9])"),
+    _form("artifactory", "AKCp", rf"[A-Za-z0-9]{{69}}{_END}"),
+    _form("netlify", "nfp_", rf"[A-Za-z0-9]{{36}}{_END}"),
+    _form("fly", "fm2_", r"[A-Za-z0-9+/]{100,}+=*+"),
+    _form("fly", "fo1_", rf"{_W}{{43}}(?!{_W})"),
+    _form("pinecone", "pcsk_", r"\w{60,}+"),
+    _form("cerebras", "csk-", rf"[a-z0-9]{{48}}{_END}"),
+    _form("linear", "lin_api_", rf"[A-Za-z0-9]{{40}}{_END}"),
+    _form("notion", "ntn_", rf"[0-9]{{11}}[A-Za-z0-9]{{35}}{_END}"),
+    _form("notion", "secret_", rf"[A-Za-z0-9]{{43}}{_END}"),
+    _form("postman", "PMAK-", rf"[a-f0-9]{{24}}-[a-f0-9]{{34}}{_END}"),
+    _form("figma", "figd_", rf"{_W}{{38,}}+"),
+    _form("new_relic", "NRAK-", rf"[A-Z0-9]{{27}}{_END}"),
+    _form("square", "sq0(?:atp|csp)-", rf"{_W}{{22,43}}+(?!{_W})"),
+    _form("square", "EAAA", rf"{_W}{{60}}(?!{_W})"),
+    _form("facebook", "EAA[MC]", rf"[A-Za-z0-9]{{100,}}+{_END}"),
+    _form("airtable", "pat", r"[A-Za-z0-9]{14}\.[a-f0-9]{64}(?![A-Za-z0-9])"),
+    _form("dropbox", r"sl\.", rf"(?:u\.)?{_W}{{130,}}+"),
+    _form("slack_token", "xoxd-", r"[A-Za-z0-9%+/=-]{60,}+"),
 ]
 
 # These start with what chance has chosen: they are found by what stands in them.
 _TELEGRAM = re.compile(rb":AA(?<=[0-9]{8}:AA)[\w-]{33}(?![\w-])")
 _DISCORD = re.compile(rb"\.[\w-]{6}\.[\w-]{27,38}+(?![\w-])")
 _DISCORD_ID = re.compile(rb"[MNO][\w-]{22,27}")  # the account's number in base64, before the first dot
+_MAILCHIMP = re.compile(rb"-us(?<=[0-9a-f]{32}-us)[0-9]{1,2}(?![A-Za-z0-9])")
+_TERRAFORM = re.compile(rb"\.atlasv1\.(?<=[A-Za-z0-9]{14}\.atlasv1\.)[\w=-]{60,70}+(?![\w=-])")
 _AZURE_CLIENT = re.compile(rb"Q~(?<=[\w.~-]{3}[0-9]Q~)[\w.~-]{31,34}+(?![\w.~-])")
 
 
@@ -97,6 +122,12 @@ def find(source: Source) -> Iterator[Finding]:
         for start in range(max(0, match.start() - 28), match.start() - 22):
             if _DISCORD_ID.fullmatch(raw, start, match.start()) and at_edge(raw, start) and is_chance(match[0]):
                 yield Finding(start, match.end(), _RANK, "discord", KEY)
-    for match in _AZURE_CLIENT.finditer(raw):
-        if is_chance(match[0]):
-            yield Finding(match.start() - 4, match.end(), _RANK, "azure", KEY)
+    for kind, form, before in (
+        ("azure", _AZURE_CLIENT, 4),
+        ("mailchimp", _MAILCHIMP, 32),
+        ("terraform", _TERRAFORM, 14),
+    ):
+        for match in form.finditer(raw):
+            start = match.start() - before
+            if at_edge(raw, start) and is_chance(raw[start : match.end()]):
+                yield Finding(start, match.end(), _RANK, kind, KEY)
