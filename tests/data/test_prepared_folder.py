@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -191,6 +192,51 @@ def test_arrays_that_do_not_fit_together_are_refused(side, name, change, made, t
     rewritten(copy, f"{side}.{name}.npy", change(np.load(copy / f"{side}.{name}.npy")))
     with pytest.raises(ValueError, match=f"the {side} side is damaged"):
         prepare(prepared.Config(path=str(copy), **ROWS), tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("val.documents.starts.npy", lambda starts: starts[:-1].copy()),
+        ("val.documents.starts.npy", lambda starts: starts.astype(np.float64)),
+        ("val.documents.starts.npy", lambda starts: np.array([0, 1 << 60])),
+        ("val.documents.starts.npy", lambda starts: starts[:0].copy()),
+        ("val.documents.starts.npy", lambda starts: starts.reshape(1, -1)),
+        ("train.npy", lambda numbers: numbers + 10**9),
+        ("train.npy", lambda numbers: numbers - 10**9),
+        ("train.npy", lambda numbers: numbers.astype(np.float64)),
+    ],
+)
+def test_documents_that_do_not_fit_their_arrays_are_refused(name, change, made, tmp_path):
+    copy = Path(shutil.copytree(made.folder, tmp_path / "copy"))
+    rewritten(copy, name, change(np.load(copy / name)))
+    with pytest.raises(ValueError, match="do not fit together"):
+        prepare(prepared.Config(path=str(copy), **ROWS), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("line", ["[1,2,3,4,5,6,7]", "{}", "oops", "[" * 9000, '["x", "y", "z", true, "", "", ""]'])
+def test_a_line_that_is_no_document_is_refused(line, made, tmp_path):
+    copy = Path(shutil.copytree(made.folder, tmp_path / "copy"))
+    (copy / "val.documents.jsonl").write_text(line + "\n")
+    sealed_anew(copy, "val.documents.jsonl")
+    rewritten(copy, "val.documents.starts.npy", np.array([0, len(line) + 1]))
+    with pytest.raises(ValueError, match=r"its 1th line is damaged|the val side is damaged"):
+        data = prepare(prepared.Config(path=str(copy), **ROWS), tmp_path / "cache")
+        list(data.val_documents)
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../made.fifo", "made.fifo", "link"])
+def test_nothing_but_regular_files_of_the_folder_is_opened(name, made, tmp_path):
+    copy = Path(shutil.copytree(made.folder, tmp_path / "copy"))
+    os.mkfifo(tmp_path / "made.fifo")
+    os.mkfifo(copy / "made.fifo")
+    (copy / "link").symlink_to(copy / "facts.json")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {name: manifest["facts.json"]}))
+    assert not cache.is_whole(copy)
+    (copy / "manifest.json").unlink()
+    os.mkfifo(copy / "manifest.json")
+    assert not cache.is_whole(copy)
 
 
 @pytest.mark.parametrize("side", ["train", "val"])

@@ -19,6 +19,7 @@ from pathlib import Path
 from platform import python_version
 
 from sprig.data.config import ROW_SETTINGS, DataConfig
+from sprig.data.reading import Unfit, descriptor_of, read_bytes
 from sprig.trace.records import Funnel
 
 _MANIFEST = "manifest.json"
@@ -87,17 +88,25 @@ def entry(cache: Path, name: str, make: Callable[[Path], None]) -> tuple[Path, b
 
 
 def seal(path: Path) -> list[int | str]:
-    """What a file is known by: its size, and the digest of one that is read in no time."""
-    size = path.stat().st_size
-    return [size, hashlib.sha256(path.read_bytes()).hexdigest() if size < _READ_IN_NO_TIME else ""]
+    """What a regular file is known by: its size, and the digest of one that is read in no time; Unfit for others."""
+    with os.fdopen(descriptor_of(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return [size, hashlib.sha256(file.read(_READ_IN_NO_TIME)).hexdigest() if size < _READ_IN_NO_TIME else ""]
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether every file is there, as it was written as far as `seal` knows."""
+def is_whole(folder: Path, needed: Iterable[str] = ()) -> bool:
+    """Whether every file is there that was, those needed among them, as it was written as far as `seal` knows.
+
+    A stranger may have made it: nothing is opened but regular files in it.
+    """
     try:
-        seals = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        return bool(seals) and all(seal(folder / name) == known for name, known in seals.items())
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):  # whatever stands in its place
+        seals = json.loads(read_bytes(folder / _MANIFEST, _READ_IN_NO_TIME))
+        return (
+            bool(seals)
+            and seals.keys() >= set(needed)
+            and all(name == Path(name).name and seal(folder / name) == known for name, known in seals.items())
+        )
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, Unfit):  # whatever stands in its place
         return False
 
 

@@ -23,11 +23,19 @@ class Document:
     license: str = ""
     """SPDX expression ("MIT", "Apache-2.0 OR BSD-3-Clause") of the code that it comes with; "" where none is known."""
 
+    @classmethod
+    def of(cls, values: object) -> "Document":
+        """What `values` has given, back from JSON; ValueError for anything else."""
+        if not isinstance(values, list) or list(map(type, values)) != _TYPES:
+            raise ValueError("no document is of this form")
+        return cls(*values)
+
     def values(self) -> tuple[str | int, ...]:
         """The fields in their order, as JSON keeps them; `dataclasses.astuple` copies each of them by recursion."""
         return _values(self)
 
 
+_TYPES = [str, str, str, int, str, str, str]
 _values = attrgetter(*(each.name for each in fields(Document)))
 
 

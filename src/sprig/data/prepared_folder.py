@@ -25,6 +25,7 @@ _FETCHED = (
     *(facts.FILE, "tokenizer.json", "val.documents.jsonl", "val.documents.starts.npy"),
     *("val.ids.npy", "val.starts.npy", "val.headers.npy", "train.starts.npy", "train.headers.npy"),
 )
+_HERE = (*_FETCHED, _TOKENS, _TEXT, "documents.starts.npy", "train.npy")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class PreparedFolder:
         """
         if "://" not in path:
             folder = Path(path).expanduser()
-            if not cache.is_whole(folder) or not (folder / _TOKENS).exists():
+            if not cache.is_whole(folder, _HERE):
                 raise ValueError(
                     f"data.path={path} is no prepared data, or not all of it: prepare.py names such a folder."
                 )
@@ -88,12 +89,28 @@ class PreparedFolder:
         return corpus if side == "train" else corpus.part(0, len(corpus))
 
     def train_documents(self) -> Documents | None:
-        """The training side's documents, where their text is at hand."""
-        return Documents(self.folder / _TEXT, np.load(self.folder / "train.npy")) if self.has_text else None
+        """The training side's documents, where their text is at hand; ValueError where they do not fit together."""
+        return self._documents(_TEXT, np.load(self.folder / "train.npy")) if self.has_text else None
 
     def val_documents(self) -> Documents:
-        """Those that are held out."""
-        return Documents(self.folder / "val.documents.jsonl")
+        """Those that are held out; ValueError likewise."""
+        return self._documents("val.documents.jsonl", None)
+
+    def _documents(self, name: str, numbers: NDArray[Any] | None) -> Documents:
+        path = self.folder / name
+        starts = np.load(path.with_suffix(".starts.npy"), mmap_mode="r")
+        fits = (
+            (starts.dtype, starts.ndim) == (np.int64, 1)
+            and len(starts) > 0
+            and (starts[0], starts[-1]) == (0, path.stat().st_size)
+            and bool((np.diff(starts) > 0).all())
+        )
+        if numbers is not None and fits:
+            within = numbers.dtype == np.int64 and numbers.ndim == 1 and (numbers >= 0) & (numbers < len(starts) - 1)
+            fits = bool(np.all(within))
+        if not fits:
+            raise ValueError(f"{path} and the arrays beside it do not fit together. Prepare the data anew.")
+        return Documents(path, numbers)
 
 
 @dataclass(frozen=True)

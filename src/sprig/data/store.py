@@ -69,7 +69,11 @@ class Documents(Sequence[Document]):
             return self.at(np.arange(len(self))[place])
         number = self.numbers[place]
         self._file.seek(self._starts[number])
-        return Document(*json.loads(self._file.read(self._starts[number + 1] - self._starts[number])))
+        line = self._file.read(self._starts[number + 1] - self._starts[number])
+        try:
+            return Document.of(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{self.path}: its {number + 1:,}th line is damaged. Prepare the data anew.") from error
 
     def __iter__(self) -> Iterator[Document]:
         return (self[place] for place in range(len(self)))

@@ -14,7 +14,7 @@ from sprig.data.cleaning.secrets.finding import KEY, PASSWORD, Finding, Source, 
 
 _RANK = 0
 _PEM_EDGE = re.compile(rb"----[- ](BEGIN|END) (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?[- ]----")
-_PUTTY = re.compile(rb"Private-Lines: [0-9]{1,3}((?:\r?\n[A-Za-z0-9+/]{1,64}+={0,2}(?=\r?\n))++)")
+_PUTTY = re.compile(rb"Private-Lines: [0-9]{1,3}(?:\r?\n[A-Za-z0-9+/]{1,64}+={0,2}(?=\r?\n))++")
 _PEM_LIMIT = 16_000  # characters: an RSA key of 16,384 bits takes 12,700
 _PEM_RUN = re.compile(rb"[A-Za-z0-9+/]{16,}+={0,2}")
 _PEM_BODY = re.compile(rb"(?:(?:[\s\"'#*,+()]|\\[nr]|\\\n|//)*+[A-Za-z0-9+/]{16,}+={0,2})*+")  # no END: it was cut off
