@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from sprig.data.languages import EXTENSIONS, NAMES, chosen, extensions, language_of
+from sprig.data.languages import EXTENSIONS, NAMES, chosen, language_named, language_of
 
 
 def test_no_ending_and_no_name_belongs_to_two_languages() -> None:
@@ -49,11 +49,17 @@ def test_the_name_of_a_file_says_its_language(path: str, language: str) -> None:
     assert language_of(path) == language
 
 
-def test_extensions_are_of_the_languages_named_or_of_all() -> None:
-    assert extensions(["python", "c"]) == (".c", ".h", ".py", ".pyi", ".pyw")
-    assert set(extensions([])) == {ending for endings in EXTENSIONS.values() for ending in endings}
-    assert chosen([]) == set(EXTENSIONS)
-    assert "x.py".endswith(extensions(["python"]))
+def test_the_languages_named_are_chosen_or_all_of_them() -> None:
+    assert chosen(["python", "c"]) == {"python", "c"} and chosen([]) == set(EXTENSIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [("python", "python"), ("py", "python"), ("python3", "python"), ("c++", "c++"), ("cpp", "c++"), ("golang", "go"),
+     ("csharp", "c#"), ("terraform", "hcl"), ("viml", "vim script"), ("pyton", ""), ("", "")],
+)  # fmt: skip
+def test_a_language_has_several_names(name: str, language: str) -> None:
+    assert language_named(name) == language
 
 
 @pytest.mark.parametrize(
@@ -70,5 +76,5 @@ def test_extensions_are_of_the_languages_named_or_of_all() -> None:
 )
 def test_an_unknown_language_is_refused_and_the_nearest_named(wrong: str, nearest: str | None) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(wrong))) as refusal:
-        extensions(["python", wrong])
+        chosen(["python", wrong])
     assert (f"Did you mean {nearest!r}?" if nearest else "There are: ada, assembly") in str(refusal.value)

@@ -62,7 +62,7 @@ def files_below(root: Path, skips: Skips) -> Iterator[Path]:
     for folder, folders, names in os.walk(root, onerror=unreadable):
         for name in list(folders):
             if fnmatchcase(name, ".*"):
-                skips.add("hidden, vendored or generated folder", name)
+                skips.add("hidden folder", name)
                 folders.remove(name)
             elif Path(folder, name).is_symlink():  # os.walk names it, and does not enter it
                 skips.add("link", str(Path(folder, name).relative_to(root)))

@@ -7,14 +7,18 @@ import hashlib
 import os
 import shutil
 import subprocess
+import threading
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 _SAFE = (
     *("-c", "core.fsmonitor=", "-c", "protocol.allow=never", "--no-optional-locks", "--no-pager"),
     *("-c", "core.bigFileThreshold=512m"),  # smaller objects are not given out before all of them is unpacked
 )
 _KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "SUDO_UID")  # the last three say whose repositories git trusts
+_MAX_ANSWER = 200_000_000  # bytes: the files of Chromium take a third of it
+_MAX_COMPLAINT = 1_000_000
 _MAX_HEADER = 200  # bytes of what git says before a blob: a name of 64, a word and a number
 
 
@@ -77,14 +81,38 @@ def _name(data: bytes, length: int) -> str:
 
 
 def run(path: Path, *arguments: str, seconds: float | None = None) -> subprocess.CompletedProcess[bytes]:
-    """What git answers for the repository at path; ValueError where it is not there, or does not answer in time."""
+    """What git answers for the repository at path.
+
+    ValueError where it is not there, does not answer in time, or answers without end: ten trees, each ten times in the
+    one above it, are ten billion files.
+    """
     command = _command(path, *arguments)
-    try:
-        return subprocess.run(  # noqa: S603  git, with arguments of ours
-            command, env=_environment(path), stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
+    with TemporaryFile() as complaint:
+        process = subprocess.Popen(  # noqa: S603  git, with arguments of ours
+            command, env=_environment(path), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaint
         )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"data.paths: git does not answer for {path} within {seconds} s") from None
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(seconds or threading.TIMEOUT_MAX, end)
+        timer.daemon = True
+        timer.start()
+        with process:
+            assert process.stdout is not None
+            answer = process.stdout.read(_MAX_ANSWER + 1)
+            if len(answer) > _MAX_ANSWER:
+                process.kill()
+        timer.cancel()
+        complaint.seek(0)
+        said = complaint.read(_MAX_COMPLAINT)
+    if late.is_set():
+        raise ValueError(f"data.paths: git does not answer for {path} within {seconds} s")
+    if len(answer) > _MAX_ANSWER:
+        raise ValueError(f"data.paths: {path}: its list of files has over {_MAX_ANSWER:,} bytes: no code has so many")
+    return subprocess.CompletedProcess(command, process.returncode, answer, said)
 
 
 def _command(path: Path, *arguments: str) -> list[str]:

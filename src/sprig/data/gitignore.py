@@ -39,6 +39,8 @@ class Ignored:
     """Folder, from the top, and its rules, both from weak to strong."""
     files: tuple[str, ...] = ()
     """Where the rules of all levels were read, relative to the root."""
+    repository: str | None = None
+    """The folder, from the top, of the repository that what is asked for is in; None where there is none."""
 
     def __contains__(self, path: str) -> bool:
         return self._ignores(self.prefix + path)
@@ -70,7 +72,7 @@ class Ignored:
             names = [name for name in (".git", ".gitignore") if os.path.lexists(root / up / name)]
             ignored = ignored._with_rules(root, up, "".join(inside[:depth]), names, skips)
             if ignored._ignores("".join(inside[: depth + 1])):
-                return cls(ignored.prefix, files=ignored.files)
+                return cls(ignored.prefix, files=ignored.files, repository=ignored.repository)
         return ignored
 
     def below(self, root: Path, path: str, names: Sequence[str], skips: Skips) -> "Ignored":
@@ -81,14 +83,14 @@ class Ignored:
         """What is ignored in the folder at path, which is folder from the top."""
         above, sources = self, [".gitignore"]
         if ".git" in names:  # a repository of its own: rules from above do not reach into it
-            above, sources = Ignored(self.prefix), [".git/info/exclude", ".gitignore"]
+            above, sources = Ignored(self.prefix, repository=folder), [".git/info/exclude", ".gitignore"]
         if not {".git", ".gitignore"} & set(names):
             return above
         files = [posixpath.join(path, source) for source in sources]
         rules = [rule for file in files for rule in _rules(root, file, skips)]
         if not rules:
             return above
-        return Ignored(self.prefix, (*above.levels, (folder, rules)), (*above.files, *files))
+        return Ignored(self.prefix, (*above.levels, (folder, rules)), (*above.files, *files), above.repository)
 
 
 def _rules(root: Path, path: str, skips: Skips) -> list[_Rule]:

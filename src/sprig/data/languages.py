@@ -109,7 +109,10 @@ NAMES: dict[str, tuple[str, ...]] = {
 """The names of files that say by no ending which language they are in; letter case counts."""
 
 _BY_EXTENSION = {extension: language for language, extensions in EXTENSIONS.items() for extension in extensions}
-_ALIASES = {"csharp": "c#", "fsharp": "f#", "golang": "go", "objc": "objective-c", "terraform": "hcl"}
+_ALIASES = {
+    **{"csharp": "c#", "fsharp": "f#", "golang": "go", "objc": "objective-c", "terraform": "hcl"},
+    **{"python3": "python", "py3": "python", "viml": "vim script", "bash": "shell"},
+}
 _BY_NAME = {name: language for language, names in NAMES.items() for name in names}
 
 
@@ -129,11 +132,11 @@ def chosen(languages: Sequence[str]) -> frozenset[str]:
     return frozenset(languages or EXTENSIONS)
 
 
+def language_named(name: str) -> str:
+    """The language of this name in lower case, or of this other name ("golang") or ending ("cpp"); "" for none."""
+    return name if name in EXTENSIONS else _ALIASES.get(name) or language_of(f"x.{name}")
+
+
 def _nearest(name: str) -> str:
-    """The language that someone means who calls it so: by another name ("golang"), an ending ("cpp") or a slip."""
-    return _ALIASES.get(name) or language_of(f"x.{name}") or "".join(difflib.get_close_matches(name, EXTENSIONS, 1))
-
-
-def extensions(languages: Sequence[str]) -> tuple[str, ...]:
-    """The endings (".c", ".h") of the languages that `chosen` takes of them, in order and fit for str.endswith."""
-    return tuple(sorted(ending for language in chosen(languages) for ending in EXTENSIONS[language]))
+    """The language that someone means who calls it so, be it by a slip."""
+    return language_named(name) or "".join(difflib.get_close_matches(name, EXTENSIONS, 1))

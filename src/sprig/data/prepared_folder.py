@@ -7,6 +7,7 @@ made it, so nothing in it is believed: shapes are checked, ids are looked at bef
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class PreparedFolder:
         ValueError, in one or two lines, where it is no prepared data, not all of it, or not within reach.
         """
         if "://" not in path:
-            folder = Path(path).expanduser()
+            folder = Path(os.path.expanduser(path))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
             if not cache.is_whole(folder, _HERE):
                 raise ValueError(
                     f"data.path={path} is no prepared data, or not all of it: prepare.py names such a folder."

@@ -14,9 +14,10 @@ from typing import Any
 from sprig.data.cleaning.licenses import of_statement
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips
-from sprig.data.languages import EXTENSIONS, chosen, language_of
+from sprig.data.languages import chosen, language_named, language_of
 from sprig.data.reading import Unfit, decode
 
+_LONGEST_NAME = 4_096  # bytes of a path or a group, each of which stays in memory
 _MAX_NAMES, _MAX_LETTERS = 1000, 80  # of what strangers call their columns, looked at for a nearest one
 
 
@@ -108,6 +109,8 @@ def document(row: Mapping[str, str | bytes | None], place: str, config: TableCon
         raise Unfit("lone surrogates") from None
     if max(sizes) > config.max_text_bytes:
         raise Unfit(too_long(config))
+    if max(sizes[1:3]) > _LONGEST_NAME:
+        raise Unfit(f"path or group over {_LONGEST_NAME:,} bytes")
     code = decode(data, python=False)  # what a coding cookie says was true of the file that the row was made from
     if not code.strip():
         raise Unfit("empty file")
@@ -117,11 +120,6 @@ def document(row: Mapping[str, str | bytes | None], place: str, config: TableCon
         text=code,
         path=path,
         group=words[1] or path,
-        language=_language(language) if language else language_of(path) or config.language or "",
+        language=language_named(language) if language else language_of(path) or config.language or "",
         license=of_statement(words[2].strip()),
     )
-
-
-def _language(name: str) -> str:
-    """A language of our table by its own name or by a file name ending ("py"), in lower case; "" for none of them."""
-    return name if name in EXTENSIONS else language_of(f"x.{name}")

@@ -205,6 +205,21 @@ ROWS = [
         rows(gzipped(GOOD_LINES) + gzipped(b"") + gzipped(lines(["x = 1"])), "a.jsonl.gz"),
         "x = 1",
     ),
+    normalise(
+        "jsonl: zeros behind an archive, as tar pads it",
+        rows(gzipped(GOOD_LINES) + bytes(512) + gzipped(lines(["x = 1"])) + bytes(512), "a.jsonl.gz"),
+        "x = 1",
+    ),
+    skip(
+        "jsonl: a path of 5,000 letters",
+        table(line({"content": "x = 1", "p": "x" * 5000}), path_column="p"),
+        "broken line: path or group over 4,096 bytes",
+    ),
+    skip(
+        "jsonl: a group of 5,000 letters",
+        table(line({"content": "x = 1", "g": "x" * 5000}), group_column="g"),
+        "broken line: path or group over 4,096 bytes",
+    ),
     refuse(
         "jsonl: more than one broken line in a hundred",
         rows(GOOD_LINES + b"oops\n" + b"{}\n"),

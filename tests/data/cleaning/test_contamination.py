@@ -61,6 +61,14 @@ def test_every_solution_of_humaneval_long_enough_is_found_in_a_module(human_eval
     assert max(len("".join(text.split())) for text in missed) < 60
 
 
+def test_a_solution_in_a_literal_or_in_comments_is_found_as_well(human_eval: Benchmarks) -> None:
+    solutions = [problem["canonical_solution"] for problem in problems()]
+    found = [text for text in solutions if human_eval.overlaps(planted(text))]
+    assert len(found) == 116
+    for hidden in (json.dumps, repr, lambda text: "".join(f"# {line}\n" for line in text.splitlines())):
+        assert all(human_eval.overlaps(planted(f"TEXT = {hidden(text)}\n")) for text in found)
+
+
 def test_no_file_of_the_standard_library_is_taken_for_humaneval(human_eval: Benchmarks) -> None:
     files = [path for path in Path(sysconfig.get_paths()["stdlib"]).glob("*.py") if path.stat().st_size < 200_000]
     assert len(files) > 100

@@ -363,6 +363,20 @@ def test_the_root_may_be_hidden_or_vendored_a_link_or_one_file(tmp_path: Path, m
     assert paths(root, patterns=["*"]) == ["a.py", "b.txt"]
 
 
+def test_the_state_is_another_once_a_folder_is_a_repository_of_its_own(tmp_path: Path) -> None:
+    """Rules from above end there, so that other files are read."""
+    (tmp_path / "sub").mkdir()
+    for name in ("sub/x_gen.py", "sub/y.py"):
+        (tmp_path / name).write_text("x = 1\n")
+    (tmp_path / ".gitignore").write_text("*_gen.py\n")
+    (tmp_path / ".git").mkdir()
+    config = Config(path=str(tmp_path))
+    before, read = list(state(config)), [document.path for document in documents(config, Skips())]
+    (tmp_path / "sub" / ".git").mkdir()
+    assert [document.path for document in documents(config, Skips())] != read == ["sub/y.py"]
+    assert list(state(config)) != before
+
+
 def test_the_state_is_of_the_files_that_are_read_alone_and_of_their_content(tmp_path: Path) -> None:
     write(tmp_path, "a.py", "b.txt")
     before = list(state(Config(path=str(tmp_path))))

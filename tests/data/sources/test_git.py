@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sprig.data import git_objects
 from sprig.data.documents import Document, Skips
 from sprig.data.sources import folder
 from sprig.data.sources import git as source
@@ -347,6 +348,22 @@ def test_a_configuration_that_never_ends_is_an_error(tmp_path: Path, monkeypatch
     monkeypatch.setattr(source, "_SECONDS", 0.3)
     with pytest.raises(ValueError, match=r"git does not answer for .* within 0.3 s"):
         read(root)
+
+
+def test_a_tree_that_holds_itself_many_times_is_an_error_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = commit(tmp_path / "code", {"a.py": GOOD})
+    blob = git(root, "rev-parse", "HEAD:a.py")
+    inner = git(root, "mktree", stdin=f"100644 blob {blob}\ta.py\n".encode())
+    for _ in range(5):
+        inner = git(root, "mktree", stdin="".join(f"040000 tree {inner}\t{n}\n" for n in range(10)).encode())
+    bomb = git(root, "commit-tree", "-m", "x", inner)
+    monkeypatch.setattr(git_objects, "_MAX_ANSWER", 1_000_000)
+    before = children()
+    with pytest.raises(ValueError, match="its list of files has over 1,000,000 bytes: no code has so many"):
+        read(root, revision=bomb)
+    assert children() == before
 
 
 def test_no_process_is_left_by_a_reader_that_ends_or_is_closed(tmp_path: Path) -> None:

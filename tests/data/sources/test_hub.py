@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,6 +145,26 @@ def test_the_state_is_that_of_the_files_or_the_commit(tmp_path: Path) -> None:
     os.utime(tmp_path / "a.jsonl", (0, 0))
     assert before != list(state(config))
     assert list(state(Config(name="x/y", revision="0f" * 20))) == ["0f" * 20]
+
+
+def test_what_is_read_is_the_commit_that_the_data_is_known_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where somebody pushes another one meanwhile."""
+    import datasets
+    import huggingface_hub
+
+    commits, asked = iter(["a" * 40, "b" * 40]), []
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **__: SimpleNamespace(sha=next(commits)))
+
+    def builder(*_: object, revision: str) -> None:
+        asked.append(revision)
+        raise OSError("far enough")
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
+    config = Config(name="some/pushed", revision="main")
+    [known] = state(config)
+    with pytest.raises(ValueError, match="far enough"):
+        list(documents(config, Skips()))
+    assert asked == [known] == ["a" * 40]
 
 
 def test_what_is_no_regular_file_of_the_folder_is_counted_and_not_read(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_files_come_in_the_order_of_their_names_and_others_are_counted(tmp_path:
     found, skips = read(tmp_path)
     assert [document.path for document in found] == ["a/b/c.JSONL:1", "a/z.jsonl:1", "a.jsonl:1", "b.jsonl:1"]
     assert skips.examples == {
-        "hidden, vendored or generated folder": ".cache",
+        "hidden folder": ".cache",
         "other file type": "README.md",
         "link": "link.jsonl",
         "empty file": "empty.jsonl",

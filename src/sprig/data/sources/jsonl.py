@@ -211,7 +211,7 @@ def _unpacked(blocks: Iterator[bytes], new: Callable[[], _Unpacker], name: str) 
     """Unpack a file that is any number of parts one after the other."""
     part = None
     for block in blocks:
-        while block:
+        while block := block if part else block.lstrip(b"\0"):  # gzip takes zeros between its members, as tar pads
             part = part or new()
             try:
                 piece = part.decompress(block)
