@@ -178,12 +178,12 @@ def _distribution(override: Override, distributions: Any) -> Any:
     values = [float(str(value)) for value in override.sweep_iterator()]
     if len(values) == 1:
         return distributions.CategoricalDistribution(list(map(str, override.sweep_iterator())))
-    if all(value == int(value) for value in values):
-        step = 1 if log else int(values[1] - values[0])
-        return distributions.IntDistribution(int(values[0]), int(values[-1]), log=log, step=step)
-    if isinstance(sweep, RangeSweep) and log:
+    whole, step = all(value == int(value) for value in values), values[1] - values[0]
+    if isinstance(sweep, RangeSweep) and log and not (whole and step == 1):
         raise ValueError(
-            f"{override.input_line}: a range of fractions has steps, and log has none: "
+            f"{override.input_line}: a range has steps, and log has none: "
             f"tag(log, interval({sweep.start}, {sweep.stop}))."
         )
-    return distributions.FloatDistribution(values[0], values[-1], step=values[1] - values[0])
+    if whole:
+        return distributions.IntDistribution(int(values[0]), int(values[-1]), log=log, step=int(step))
+    return distributions.FloatDistribution(values[0], values[-1], step=step)

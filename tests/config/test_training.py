@@ -89,7 +89,7 @@ def test_a_run_that_goes_on_with_other_files_of_settings_says_what_is_not_as_it_
     train(settings(f"resume={run}"), run)
     [said] = [line for line in capsys.readouterr().err.splitlines() if "has changed" in line]
     assert said.endswith("and it goes on so: trainer.log_every_n_steps was 7 and is 10.")
-    kept.write_text("trainer: {log_every_n_steps: 10}\ncallbacks: {}\n")
+    kept.write_text("trainer: {log_every_n_steps: 10, max_epochs: '${oc.env:EPOCHS}'}\ncallbacks: {}\n")
     train(settings(f"resume={run}"), run)
     assert "has changed" not in capsys.readouterr().err
 

@@ -1,5 +1,7 @@
 """What a sweep on the command line lets Optuna draw from."""
 
+import re
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -31,6 +33,10 @@ def test_what_optuna_draws_from(override: str, distribution: object) -> None:
     assert drawn_from(override) == distribution
 
 
-def test_a_range_of_fractions_is_not_searched_as_if_log_had_not_been_said() -> None:
-    with pytest.raises(ValueError, match=r"has steps, and log has none: tag\(log, interval\(0\.001, 0\.1\)\)"):
-        drawn_from("optim.lr=tag(log,range(0.001,0.1,0.001))")
+@pytest.mark.parametrize(
+    ("override", "ends"),
+    [("optim.lr=tag(log,range(0.001,0.1,0.001))", "0.001, 0.1"), ("a=tag(log,range(8,129,8))", "8, 129")],
+)
+def test_a_range_with_steps_is_not_searched_as_if_log_had_not_been_said(override: str, ends: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"has steps, and log has none: tag(log, interval({ends}))")):
+        drawn_from(override)

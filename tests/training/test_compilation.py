@@ -112,6 +112,20 @@ def test_where_compiling_would_fail_a_run_that_did_not_ask_for_it_goes_on_and_sa
     assert capsys.readouterr().err.count("Layers are not compiled, which would pay: no room for cpu") == 1
 
 
+def test_a_run_that_goes_on_does_not_compile_either_where_that_fails_by_now(compiled, monkeypatch, tmp_path):
+    monkeypatch.setattr(compilation, "pays", lambda *_: True)
+    checkpoints = Checkpoints(tmp_path, lambda *_: None, state_path, "val/loss", "min", {})
+    run = trainer(tmp_path, Compilation(None, "cpu", Training()), checkpoints, max_steps=20, max_epochs=-1)
+    run.fit(module(), data(rows_of(8)))
+    monkeypatch.setattr(compilation.compiler, "failing", lambda device: "no room")
+    for when in (None, True):
+        compiled.clear()
+        training = Training()
+        again = trainer(tmp_path, Compilation(when, "cpu", training), max_steps=30, max_epochs=-1)
+        again.fit(module(), data(rows_of(8)), ckpt_path=state_in(tmp_path), weights_only=True)
+        assert training.compiled is bool(when) and len(compiled) == int(bool(when))  # what is asked for is done
+
+
 def test_nothing_is_compiled_after_a_run_however_it_ends(compiled, monkeypatch, tmp_path):
     stances: list[str] = []
     monkeypatch.setattr(torch.compiler, "set_stance", stances.append)

@@ -107,9 +107,9 @@ def fitted(
     trainer = L.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, precision="32-true",
         enable_checkpointing=False, num_sanity_val_steps=0, default_root_dir=place, plugins=[StateFiles()],
-        callbacks=[*faults, record, checkpoints, interruption], limit_val_batches=3,
+        callbacks=[*faults, record, checkpoints, interruption],
         accumulate_grad_batches=accumulation, val_check_interval=interval,
-        reload_dataloaders_every_n_epochs=int(train is not None), **ends,
+        reload_dataloaders_every_n_epochs=int(train is not None), **{"limit_val_batches": 3} | ends,
     )  # fmt: skip
     trainer.fit(
         module,
@@ -208,6 +208,14 @@ def test_each_epoch_is_whole_and_measured_however_long_it_is_and_however_the_run
         assert record.batches == whole.batches, fault
         assert record.validations == whole.validations, fault
         assert all(equal(a, b) for a, b in zip(state, expected, strict=True)), fault
+
+
+def test_without_validation_a_run_is_saved_and_stops_after_any_epoch(tmp_path):
+    ends = {"max_epochs": 6, "limit_train_batches": 1, "limit_val_batches": 0}
+    record = Record()
+    with pytest.raises(Stopped):
+        fitted(tmp_path, record, (0.1, "padded", 1, None), None, ("stop", 1, False), **ends)
+    assert len(record.batches) == 2
 
 
 @pytest.mark.parametrize("accumulation", [1, 4])

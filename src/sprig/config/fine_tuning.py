@@ -21,7 +21,8 @@ def start_of(settings: TrainConfig, directory: Path) -> checkpoint.Checkpoint | 
     place = settings.model.init_from
     if place is None:
         return None
-    _check_pace()
+    if settings.resume is None:
+        _check_pace()
     own = directory / "checkpoints" / "last"
     gone = settings.resume is not None and own.is_dir() and not Path(place).expanduser().is_dir()
     start = checkpoint.load_from_elsewhere(str(own) if gone else place)
@@ -30,12 +31,12 @@ def start_of(settings: TrainConfig, directory: Path) -> checkpoint.Checkpoint | 
 
 
 def _check_pace() -> None:
-    """ValueError where a file names the model, so that `command_line` chose no pace for it, and nobody else has."""
+    """ValueError where a file names the model, so that `command_line` chose no pace for it, and none else is chosen."""
     if not HydraConfig.initialized():
         return
     hydra = HydraConfig.get()
     given = {override.partition("=")[0] for override in hydra.overrides.task}
-    if not given & {"model.init_from", "optim"} and hydra.runtime.choices["optim"] == _FRESH:
+    if not given & {"model.init_from", "optim"} and hydra.runtime.choices.get("optim") == _FRESH:
         raise ValueError(
             "model.init_from stands in a file of settings, and nothing says at what pace to go on from its weights: "
             f"give optim=fine_tune as well, or optim={_FRESH} for the pace of a fresh model."

@@ -74,11 +74,13 @@ def tell_changes(settings: TrainConfig, directory: Path) -> None:
         return  # nothing tells how it was
     task = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
     given = {override.partition("=")[0] for override in task}
+    if given & {"debug", "experiment", "sweep"}:  # they may be given now, and set anything
+        return
     changed = [
         f"{group}.{key} was {before[group][key]} and is {value}"
         for group, was in before.items()
         for key, value in asdict(getattr(settings, group)).items()
-        if not given & {group, f"{group}.{key}"} and was.get(key, value) != value
+        if not given & {group, f"{group}.{key}"} and was.get(key, value) != value and "${" not in str(was[key])
     ]
     if changed:
         print(

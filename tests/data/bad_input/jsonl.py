@@ -232,6 +232,7 @@ ROWS = [
     ),
     refuse("jsonl: one object over many lines", rows(b'{\n"content":\n"x"\n}\n'), "a.jsonl:1 (not JSON)"),
     refuse("jsonl: a gzip file that is cut off", rows(gzipped(noise(99))[:-9], "a.jsonl.gz"), "a.jsonl.gz is cut off"),
+    refuse("jsonl: a gzip file of zeros", rows(bytes(9999), "a.jsonl.gz"), "a.jsonl.gz cannot be unpacked"),
     refuse("jsonl: a gzip file that is none", rows(GOOD_LINES, "a.jsonl.gz"), "a.jsonl.gz cannot be unpacked"),
     refuse(
         "jsonl: a gzip file with a wrong checksum",

@@ -65,7 +65,9 @@ TEXTS = {
     "LGPL-3.0": GPL.replace("GENERAL", "LESSER GENERAL").format("3, 29 June 2007")
     + "This incorporates the terms of version 3 of the GNU General Public License.",
     "AGPL-3.0": GPL.replace("GENERAL", "AFFERO GENERAL").format("3, 19 November 2007"),
-    "Unlicense": "This is free and unencumbered software released into the public domain.\nAnyone may copy it.",
+    "Unlicense": "This is free and unencumbered software released into the public domain.\n\nAnyone is free to copy, "
+    "modify, publish, use, compile, sell, or distribute this software, either in source code form or as a compiled binary, "
+    "for any purpose, commercial or non-commercial, and by any means.",
     "PSF-2.0": "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2\n-----------\n1. This LICENSE AGREEMENT is between us.",
     "Zlib": "This software is provided 'as-is'.\n2. Altered source versions must be plainly marked as such, and must",
     "CC0-1.0": "Creative Commons Legal Code\n\nCC0 1.0 Universal\n\n    CREATIVE COMMONS CORPORATION IS NOT A LAW FIRM",
@@ -99,6 +101,8 @@ def test_white_space_line_breaks_holders_and_marks_change_nothing(name: str) -> 
         ("MIT", "MIT"),
         (MIT + "\nCommons Clause: the right to sell the Software is not granted.", ""),
         (MIT + "\nThe Software shall be used for Good, not Evil.", ""),
+        (BSD_2 + "\nfree for commercial and non-commercial use", "BSD-2-Clause"),
+        (BSD_2 + "\nNo commercial use of these trademarks may be made", "BSD-2-Clause"),
         (MIT + "\nfor non-commercial research purposes only", ""),
         (MIT.replace("Permission", "Our only modification part is below.\nPermission"), ""),
         (MIT + "\n\n2. The Software may not be used by those who break human rights.", ""),

@@ -47,11 +47,12 @@ _STARTS = [(name, re.compile(start)) for name, start in _TEXTS]
 # What makes of a licence another one, or names one that grants another only later or to some. Of the noncommercial, the
 # GPL speaks as well.
 _RIDERS = re.compile(
-    "commons clause|shall be used for good not evil|human rights|hippocratic license|our only modification"
-    "|(?:business source|functional source|server side public|elastic|polyform [a-z ]{3,40}) license"
-    "|competing use|additional use grant|non ?commercial(?!ly| distribution)"
+    "commons clause|shall be used for good not evil|(?<!commissioner for )human rights|our only modification"
+    "|(?:hippocratic|business source|functional source|server side public|elastic|polyform [a-z ]{3,40}) license"
+    "|competing use|additional use grant"
+    "|(?<!commercial or )(?<!commercial and )non ?commercial(?!ly| distribution| (?:and|or) commercial)"
     "|commercial use (?:is|are) (?:strictly )?(?:prohibited|forbidden|not (?:allowed|permitted))"
-    "|(?:no|not for|not permit|prohibits?|without) commercial use"
+    "|(?:no|not for|not permit|prohibits?|without) commercial use(?! of th)"
 )
 _RIDDEN = 15_000  # characters: the Apache licence has 11,000; further down stand the licences of what comes along
 _REACH = 3_000  # characters: the longest BSD text has 1,900

@@ -125,7 +125,7 @@ def _rows(config: Config, columns: list[str], datasets: Any, skips: Skips) -> It
         _choose(builder.config.data_files, files, columns, config)
     dataset = builder.as_streaming_dataset(split=config.split)
     known = dataset.column_names
-    if known and set(columns) <= set(known):  # pictures beside the code are then not even unpacked
+    if known and set(columns) <= set(known):  # of Parquet: pictures beside the code are then not unpacked
         dataset = dataset.select_columns(columns)
     yield from dataset
 

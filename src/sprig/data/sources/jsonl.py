@@ -209,15 +209,16 @@ def _unpacker(name: str) -> Callable[[], _Unpacker] | None:
 
 def _unpacked(blocks: Iterator[bytes], new: Callable[[], _Unpacker], name: str) -> Iterator[bytes]:
     """Unpack a file that is any number of parts one after the other."""
-    part = None
+    part, ended = None, False
     for block in blocks:
-        while block := block if part else block.lstrip(b"\0"):  # gzip takes zeros between its members, as tar pads
-            part = part or new()
+        while block := block.lstrip(b"\0") if ended else block:  # as gzip takes zeros behind a member: tar pads
+            part, ended = part or new(), False
             try:
                 piece = part.decompress(block)
             except Exception as error:  # zlib's or zstandard's own: they have no base in common
                 raise ValueError(f"{name} cannot be unpacked: {error}") from None
             yield piece
+            ended = part.eof and name.endswith(".gz")
             block, part = (part.unused_data, None) if part.eof else (b"", part)
     if part is not None:
         raise ValueError(f"{name} is cut off: its last part has no end. Fetch it again.")

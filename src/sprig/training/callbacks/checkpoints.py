@@ -230,7 +230,7 @@ def between_steps(trainer: L.Trainer) -> bool:
     """
     every = trainer.check_val_every_n_epoch
     batches = trainer.fit_loop.total_batch_idx if every is None else trainer.fit_loop.batch_idx
-    measured = every is None or (trainer.current_epoch + 1) % every == 0
+    measured = trainer.enable_validation and (every is None or (trainer.current_epoch + 1) % every == 0)
     validates = measured and trainer.val_check_batch is not None and (batches + 1) % trainer.val_check_batch == 0
     return window_closed(trainer) and not validates
 

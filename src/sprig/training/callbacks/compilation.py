@@ -32,6 +32,7 @@ class Compilation(L.Callback):
         self.when, self.device, self.training = when, device, training
         self.processes = processes or Processes()
         self.training.compiled = False
+        self._before = False  # whether an earlier part of the run has decided it
         self._batches = 0  # of the whole run, as far as they count
         self._ends: list[float] = []
 
@@ -41,12 +42,15 @@ class Compilation(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Leave it at that, where the settings do not say otherwise."""
+        self._before = self.when is None
         self.when = state_dict["compile"] if self.when is None else self.when
         self._batches = state_dict.get("batches", 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compile at once, if that was asked for."""
         self._ends = [time.perf_counter()]
+        if self.when and self._before:
+            self.when = self.processes.share(self._can())
         if self.when:
             self._compile(pl_module)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping as Lightnings
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 
 class EarlyStopping(Lightnings):
@@ -20,4 +21,5 @@ class EarlyStopping(Lightnings):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Train no further where it had ended the run: its state is saved before anybody acts on it."""
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+        not_finite = self.stopping_reason is EarlyStoppingReason.NON_FINITE_METRIC
+        trainer.should_stop = trainer.should_stop or not_finite or self.wait_count >= self.patience

@@ -46,6 +46,7 @@ _LITERAL = re.compile(rb"[!#-&(-;=?-\[\]^_`a-z|~]{8,4096}+(?=[\"'])")  # no quot
 _TICKED = re.compile(rb"[!#-&(-;=?-\[\]^_a-z|~]{8,4096}+(?=`)")
 _BARE = re.compile(rb"[A-Za-z0-9+/_=.~-]{16,4096}+(?=[ \t]*+(?:\n|#|\Z))")
 _IN_QUERY = re.compile(rb"[\w~.%+/-]{16,4096}+")
+_QUERY = re.compile(rb"[^&?\s][?&]\Z")  # no && of code, no & of a reference
 _AWS = re.compile(rb"[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=])")
 _AWS_ID = re.compile(rb"AKIA[A-Z0-9]{16}[\"']")
 _AWS_BESIDE = re.compile(rb"[\"']([A-Za-z0-9+/]{40})[\"']")
@@ -76,7 +77,7 @@ def _assigned(source: Source, start: int, at: int) -> Finding | None:
     before = _name(fold[max(0, start - 30) : start][::-1])[::-1]
     full = before + _name(fold[start : start + 40])
     opens = start - len(before)
-    in_query = not quoted and raw[max(0, opens - 1) : opens] in (b"?", b"&")
+    in_query = raw[opens + len(full) : at] == b"=" and _QUERY.search(raw, max(0, opens - 2), opens) is not None
     form = _TICKED if quote == b"`" else _LITERAL if quoted else _IN_QUERY if in_query else _BARE
     value = form.match(raw, at)
     if value is None or (quoted and raw[value.end() : value.end() + 1] != quote):

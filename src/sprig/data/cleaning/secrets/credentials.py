@@ -26,7 +26,7 @@ _URL = re.compile(
     rb"|(?:\w{2,8}\.)?discord(?:app)?\.com/api/webhooks/(?P<discord>[0-9]{15,20}/[\w-]{40,}+)"
     rb")"
 )
-_FILLED_IN = re.compile(rb"[$\[*]|%(?![0-9A-Fa-f]{2})")  # a name stands there, and no percent-encoded character
+_FILLED_IN = re.compile(rb"[$\[*]|%\w+%\Z|%(?![0-9A-Fa-f]{2})")  # a name stands there, and no percent-encoded character
 _USUAL = frozenset(
     b"password passwd passw0rd pass pwd pass1 pass123 secret token guest root admin test user mypassword mypass".split()
 )
