@@ -66,8 +66,8 @@ TEXTS = {
     + "This incorporates the terms of version 3 of the GNU General Public License.",
     "AGPL-3.0": GPL.replace("GENERAL", "AFFERO GENERAL").format("3, 19 November 2007"),
     "Unlicense": "This is free and unencumbered software released into the public domain.\n\nAnyone is free to copy, "
-    "modify, publish, use, compile, sell, or distribute this software, either in source code form or as a compiled binary, "
-    "for any purpose, commercial or non-commercial, and by any means.",
+    "modify, publish, use, compile, sell, or distribute this software, either in source code form or as a compiled "
+    "binary, for any purpose, commercial or non-commercial, and by any means.",
     "PSF-2.0": "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2\n-----------\n1. This LICENSE AGREEMENT is between us.",
     "Zlib": "This software is provided 'as-is'.\n2. Altered source versions must be plainly marked as such, and must",
     "CC0-1.0": "Creative Commons Legal Code\n\nCC0 1.0 Universal\n\n    CREATIVE COMMONS CORPORATION IS NOT A LAW FIRM",
