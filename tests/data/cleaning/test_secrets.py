@@ -3,6 +3,7 @@
 import ast
 import base64
 import random
+import re
 import string
 import sysconfig
 import time
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from sprig.data.cleaning.secrets import redact
 
 Make = Callable[[random.Random], str]
+WORD_RUN = re.compile(r"\w+")
 LETTERS, UPPER, DIGITS, HEX = string.ascii_letters, string.ascii_uppercase, string.digits, "0123456789abcdef"
 ALNUM, WORD, BASE64 = LETTERS + DIGITS, LETTERS + DIGITS + "_-", LETTERS + DIGITS + "+/"
 
@@ -486,12 +488,23 @@ def test_fewer_than_one_in_a_thousand_lines_of_the_standard_library_is_touched()
     assert touched > 50  # the authors' addresses are there
 
 
-def test_the_standard_library_is_searched_in_no_time() -> None:
+# Times are held beside those of replacing each word of some code, a moment later: the paces of machines differ by a
+# factor of two or three, and a busy one is as slow at both. What grows faster than the text does so each time.
+
+
+def _takes_at_most(times: int, replacing_words_of: str, work: Callable[[], object]) -> bool:
+    return any(_seconds(work) < times * _seconds(lambda: WORD_RUN.sub("", replacing_words_of)) for _ in range(3))
+
+
+def _seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
-    for text in library().values():
-        redact(text)
-    rate = sum(map(len, library().values())) / 1e6 / (time.process_time() - start)
-    assert rate > 10, f"{rate:.0f} MB/s"  # seen: 34; half of what is asked for, the machine may be busy
+    work()
+    return time.process_time() - start
+
+
+def test_searching_the_standard_library_takes_a_few_times_as_long_as_looking_for_its_words() -> None:
+    texts = library().values()
+    assert _takes_at_most(6, "".join(texts), lambda: [redact(text) for text in texts])
 
 
 ADVERSARIAL = [
@@ -577,13 +590,11 @@ ADVERSARIAL = [
 
 
 @pytest.mark.parametrize("piece", ADVERSARIAL, ids=range(len(ADVERSARIAL)))
-def test_a_megabyte_of_anything_takes_less_than_a_second(piece: str) -> None:
+def test_a_megabyte_of_anything_takes_no_longer_than_the_words_of_75_megabytes(piece: str) -> None:
     text = (piece * (1_000_000 // len(piece) + 1))[:1_000_000]
-    # What grows faster than the text does so each time; a busy machine has taken 1.07 s for what took 0.4 s before.
-    assert any(_seconds(text) < 1.0 for _ in range(3))
+    assert _takes_at_most(15, five_megabytes_of_code(), lambda: redact(text, python=True))
 
 
-def _seconds(text: str) -> float:
-    start = time.process_time()
-    redact(text, python=True)
-    return time.process_time() - start
+@cache
+def five_megabytes_of_code() -> str:
+    return "".join(library().values())[:5_000_000]
