@@ -1,7 +1,8 @@
 import errno
+import fcntl
+import os
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,17 +143,31 @@ def test_what_a_living_process_works_on_is_kept_where_its_number_is_not_seen(tmp
 
 
 def test_a_folder_that_was_taken_for_an_abandoned_one_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
-    really, made = tempfile.mkdtemp, []
+    really, opened = cache_module._opened, []
 
-    def taken(**options: Any) -> str:
-        made.append(really(**options))
-        if len(made) == 1:
+    def taken(folder: Path) -> int:
+        opened.append(folder)
+        if len(opened) == 1:
             cache_module._remove_abandoned(tmp_path)
-        return made[-1]
+        return really(folder)
 
-    monkeypatch.setattr("tempfile.mkdtemp", taken)
+    monkeypatch.setattr(cache_module, "_opened", taken)
     assert entry(tmp_path, "a", make)[1] is False
-    assert len(made) == 2 and contents(tmp_path) == ["a"]
+    assert len(opened) == 3 and contents(tmp_path) == ["a"]  # by ourselves, by the other process, and once more
+
+
+@pytest.mark.parametrize(("module", "call"), [(os, "mkdir"), (fcntl, "flock")])
+def test_an_interrupt_while_a_folder_is_set_up_leaves_none(tmp_path, monkeypatch, module, call):
+    really = getattr(module, call)
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        really(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, call, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        entry(tmp_path, "a", make)
+    assert contents(tmp_path) == []
 
 
 def test_a_name_says_settings_and_state_and_not_how_rows_are_made():

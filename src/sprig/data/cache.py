@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
+from secrets import token_hex
 
 from sprig.data.config import ROW_SETTINGS, DataConfig
 from sprig.data.reading import Unfit, descriptor_of, read_bytes
@@ -125,20 +125,17 @@ def _remove(path: Path) -> None:
 @contextmanager
 def _working_folder(cache: Path) -> Iterator[Path]:
     """A new folder, locked while it is worked in; removed in the end, where it has not been given another name."""
-    while True:
-        work = Path(tempfile.mkdtemp(prefix=_WORKING, dir=cache))
-        with suppress(FileNotFoundError):
-            descriptor = _opened(work)
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if work.exists():
-                break
-            os.close(descriptor)  # another process has come between: it took the folder for one that was left
-    try:
+    work = cache / f"{_WORKING}{token_hex(8)}"
+    with ExitStack() as in_the_end:  # set up before there is a folder: an interrupt may come at any time
+        in_the_end.callback(shutil.rmtree, work, ignore_errors=True)
+        while not work.exists():  # any longer: another process, before it was locked, took it for one that was left
+            work.mkdir(mode=0o700)
+            with suppress(FileNotFoundError):
+                descriptor = _opened(work)
+                in_the_end.callback(os.close, descriptor)
+                with suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        os.close(descriptor)
 
 
 def _remove_abandoned(cache: Path) -> None:
