@@ -502,9 +502,9 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def test_searching_the_standard_library_takes_a_few_times_as_long_as_looking_for_its_words() -> None:
+def test_searching_the_standard_library_takes_at_most_five_times_as_long_as_replacing_its_words() -> None:
     texts = library().values()
-    assert _takes_at_most(6, "".join(texts), lambda: [redact(text) for text in texts])
+    assert _takes_at_most(5, "".join(texts), lambda: [redact(text) for text in texts])
 
 
 ADVERSARIAL = [
