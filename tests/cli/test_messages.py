@@ -90,14 +90,18 @@ def test_a_file_of_settings_that_names_a_model_has_to_say_at_what_pace_to_go_on_
 
 
 def test_help_is_there_at_once_and_shows_commands_to_copy(tmp_path):
-    sprig("train", "--help", cwd=tmp_path)  # the first time, Python compiles
-    seconds = []
-    for _ in range(3):
+    def timed(work):
         start = time.perf_counter()
-        done = sprig("train", "--help", cwd=tmp_path)
-        seconds.append(time.perf_counter() - start)
+        return work(), time.perf_counter() - start
+
+    sprig("train", "--help", cwd=tmp_path)  # the first time, Python compiles
+    ratios = []
+    for _ in range(3):
+        done, seconds = timed(lambda: sprig("train", "--help", cwd=tmp_path))
+        _, of_import = timed(lambda: subprocess.run([sys.executable, "-c", "import hydra"], check=True))
+        ratios.append(seconds / of_import)
     assert "python src/train.py model=small trainer.max_epochs=5" in done.stdout
-    assert min(seconds) < 1.5  # of three, since other tests run beside this one
+    assert min(ratios) < 6  # of three, since other tests run beside this one; torch alone takes as long
 
 
 @pytest.mark.parametrize(

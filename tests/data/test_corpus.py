@@ -79,7 +79,7 @@ def test_a_process_that_dies_or_hangs_ends_the_run_with_a_sentence(script, messa
     start = time.monotonic()
     with pytest.raises(OSError, match=message):
         encode_to(tmp_path, "train", store, BYTES)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # the one that hangs would for 60
 
 
 def test_a_full_disk_under_a_process_is_the_systems_own_error(tmp_path, monkeypatch):

@@ -6,11 +6,12 @@ import os
 import pickle
 import sys
 import sysconfig
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pace import no_longer_than_the_words_of
 from sprig.data.cleaning import contamination
 from sprig.data.cleaning.contamination import Benchmarks, state
 
@@ -251,9 +252,9 @@ def test_benchmarks_can_be_sent_to_another_process() -> None:
     "piece",
     ["a ", "x", "\n", "木", "()", ", ", "values: list[int], wanted: int) -> int:\n", "def f(x):\n", PROMPT[:90]],
 )
-def test_no_megabyte_takes_a_second(human_eval: Benchmarks, piece: str) -> None:
+def test_a_megabyte_of_anything_takes_no_longer_than_the_words_of_50_megabytes(
+    human_eval: Benchmarks, piece: str
+) -> None:
     text = piece * (1_000_000 // len(piece))
     for benchmarks in (human_eval, Benchmarks([PROMPT, SOLUTION, "a " * 70, "()" * 70, "木" * 70])):
-        began = time.process_time()
-        benchmarks.overlaps(text)
-        assert time.process_time() - began < 1
+        assert no_longer_than_the_words_of(50, partial(benchmarks.overlaps, text))

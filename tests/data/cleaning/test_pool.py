@@ -112,7 +112,7 @@ def test_no_process_outlives_a_consumer_that_stops(processes: list[subprocess.Po
     next(parsed)
     start = time.monotonic()
     parsed.close()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 3  # the slow one would go on for twice as long
     assert [process.returncode for process in processes] == [-9, -9]
 
 
@@ -218,7 +218,7 @@ def test_a_worker_that_hangs_before_it_has_read_a_file_is_killed(
     monkeypatch.setattr(worker_program, "__file__", str(tmp_path / "worker.py"))
     skips, start = Skips(), time.monotonic()
     assert list(functions_of([("a.py", GOOD * 50_000)], skips, seconds=0.2)) == []  # more than a pipe holds
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # by itself it would wait for 60
     assert skips.counts == {"takes over 0.2 s to clean": 1}
 
 
@@ -242,7 +242,7 @@ def test_a_worker_that_does_not_start_in_time_ends_the_run_with_a_sentence(
     start = time.monotonic()
     with pytest.raises(RuntimeError, match=r"does not run .*worker\.py, in 0\.5 s"):
         list(functions_of([("a.py", GOOD)], Skips()))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # by itself it would wait for 60
 
 
 def test_a_worker_that_is_killed_as_it_starts_ends_the_run_with_a_sentence(

@@ -3,10 +3,8 @@
 import ast
 import base64
 import random
-import re
 import string
 import sysconfig
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -17,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pace import no_longer_than_the_words_of
 from sprig.data.cleaning.secrets import redact
 
 Make = Callable[[random.Random], str]
-WORD_RUN = re.compile(r"\w+")
 LETTERS, UPPER, DIGITS, HEX = string.ascii_letters, string.ascii_uppercase, string.digits, "0123456789abcdef"
 ALNUM, WORD, BASE64 = LETTERS + DIGITS, LETTERS + DIGITS + "_-", LETTERS + DIGITS + "+/"
 
@@ -488,23 +486,10 @@ def test_fewer_than_one_in_a_thousand_lines_of_the_standard_library_is_touched()
     assert touched > 50  # the authors' addresses are there
 
 
-# Times are held beside those of replacing each word of some code, a moment later: the paces of machines differ by a
-# factor of two or three, and a busy one is as slow at both. What grows faster than the text does so each time.
-
-
-def _takes_at_most(times: int, replacing_words_of: str, work: Callable[[], object]) -> bool:
-    return any(_seconds(work) < times * _seconds(lambda: WORD_RUN.sub("", replacing_words_of)) for _ in range(3))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
 def test_searching_the_standard_library_takes_at_most_five_times_as_long_as_replacing_its_words() -> None:
     texts = library().values()
-    assert _takes_at_most(5, "".join(texts), lambda: [redact(text) for text in texts])
+    megabytes = sum(map(len, texts)) / 1e6
+    assert no_longer_than_the_words_of(5 * megabytes, lambda: [redact(text) for text in texts])
 
 
 ADVERSARIAL = [
@@ -592,9 +577,4 @@ ADVERSARIAL = [
 @pytest.mark.parametrize("piece", ADVERSARIAL, ids=range(len(ADVERSARIAL)))
 def test_a_megabyte_of_anything_takes_no_longer_than_the_words_of_75_megabytes(piece: str) -> None:
     text = (piece * (1_000_000 // len(piece) + 1))[:1_000_000]
-    assert _takes_at_most(15, five_megabytes_of_code(), lambda: redact(text, python=True))
-
-
-@cache
-def five_megabytes_of_code() -> str:
-    return "".join(library().values())[:5_000_000]
+    assert no_longer_than_the_words_of(75, lambda: redact(text, python=True))
