@@ -15,11 +15,11 @@ _WORD = re.compile(r"\w+")
 
 
 def no_longer_than_the_words_of(megabytes: float, work: Callable[[], object]) -> bool:
-    """Whether work needs less processor time than to replace each word of so many megabytes of code, as five are
+    """Whether work needs less processor time than to replace each word of so many megabytes of code, as two are
     measured the moment after it: 0.03 s each on a fast machine, 0.06 s on a slow one. The best of three counts.
     """
-    code = _five_megabytes()
-    return any(_seconds(work) < megabytes / 5 * _seconds(lambda: _WORD.sub("", code)) for _ in range(3))
+    code = _two_megabytes()
+    return any(_seconds(work) < megabytes / 2 * _seconds(lambda: _WORD.sub("", code)) for _ in range(3))
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -29,9 +29,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 @cache
-def _five_megabytes() -> str:
+def _two_megabytes() -> str:
     files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
     code = "".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
-    while len(code) < 5_000_000:
-        code += code
-    return code[:5_000_000]
+    return code[:2_000_000]

@@ -18,7 +18,7 @@ def sprig(
     cwd: Path,
     home: Path | None = None,
     environment: dict[str, str] | None = None,
-    timeout: float = 120,
+    timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
     """`python src/<verb>.py arguments` in cwd, logged in nowhere."""
     plain = {"PATH": "/usr/bin:/bin", "HOME": str(home or cwd), "OMP_NUM_THREADS": "1"}

@@ -51,6 +51,17 @@ def test_less_than_a_hundredth_of_the_standard_librarys_rows_is_padding(tmp_path
     assert funnel_of(tmp_path)["padding"] < 0.01 and funnel_of(tmp_path)["tokens"] > 10**6
 
 
+def test_fewer_rows_than_a_batch_are_shown_and_only_training_refuses_them(tmp_path):
+    (tmp_path / "code").mkdir()
+    for name, sign in (("a", "+"), ("b", "*"), ("c", "//")):
+        (tmp_path / "code" / f"{name}.py").write_text(f"def {name}(x, y):\n    return x {sign} y\n")
+    settings = ["data=folder", "data.path=code", "data.vocab_size=300", "data.near_duplicates=null"]
+    assert sprig("prepare", *settings, cwd=tmp_path).returncode == 0
+    assert funnel_of(tmp_path)["kept_documents"] == 3
+    done = sprig("train", *settings, "model=tiny", "prompts=[]", cwd=tmp_path)
+    assert done.returncode == 1 and "training rows are fewer than one batch of 16" in done.stderr
+
+
 def test_filters_are_chosen_by_name_and_a_wrong_name_is_told_the_right_one(place):
     done = sprig("prepare", *SETTINGS, "data.filters=strict", cwd=place)
     assert done.returncode == 1 and "40 under 1 assignments" in done.stderr

@@ -49,7 +49,7 @@ def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
     assert python == "python"
     if script.startswith("scripts/"):
         return subprocess.run(
-            [sys.executable, ROOT / script, *arguments], cwd=place, capture_output=True, text=True, timeout=120
+            [sys.executable, ROOT / script, *arguments], cwd=place, capture_output=True, text=True, timeout=600
         )
     if script == "src/train.py" and "resume=last" not in arguments:
         arguments += SHORT

@@ -46,16 +46,17 @@ def test_its_own_split_gives_a_figure(trained, tmp_path):
 
 
 def test_files_of_repositories_are_joined_as_they_were_in_training(tmp_path):
-    for group in "abc":
-        (tmp_path / "code" / group).mkdir(parents=True)
-        for name in "xy":
-            (tmp_path / "code" / group / f"{name}.py").write_text(
-                f"def {name}_{group}(n):\n    return n * {ord(group)}\n"
-            )
+    rows = [
+        {"content": f"def {name}_{group}(n):\n    return n * {ord(group)}\n", "path": f"{name}.py", "group": group}
+        for group in "abc"
+        for name in "xy"
+    ]
+    (tmp_path / "code.jsonl").write_text("\n".join(map(json.dumps, rows)))
     run = tmp_path / "run"
     run.mkdir()
     base = [override for override in SMALL if not override.startswith("data.")]
-    data = ["data=folder", f"data.path={tmp_path / 'code'}", "data.repositories=true", "data.fim_rate=0"]
+    data = ["data=jsonl", f"data.path={tmp_path / 'code.jsonl'}", "data.path_column=path", "data.group_column=group"]
+    data += ["data.repositories=true", "data.fim_rate=0"]
     sizes = ["data.vocab_size=300", "data.batch_size=1", "data.seq_len=32", "data.val_fraction=0.3"]
     train(composed("train", *base, *data, *sizes, "trainer.limit_val_batches=1.0"), run)
     trained = json.loads((run / "trace.json").read_text())["final"]["val/loss"]

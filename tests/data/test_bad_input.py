@@ -157,7 +157,7 @@ def test_what_is_malformed_does_what_it_should_and_costs_little(
     monkeypatch.undo()
 
     if isinstance(row.outcome, Refuse):
-        assert refusal is not None, f"it went on: {funnel.dropped}"
+        assert refusal is not None, f"it went on: {funnel.left_out}"
         assert type(refusal) is ValueError, "an error of somebody else's, by chance of the right kind"
         said = str(refusal)
         assert said.count("\n") <= 1 and len(said) < 1000
@@ -171,9 +171,9 @@ def test_what_is_malformed_does_what_it_should_and_costs_little(
         assert sorted(texts) == sorted([*good, *more])
         assert funnel.kept_documents == len(texts)
     if isinstance(row.outcome, Skip):
-        assert funnel.dropped == row.outcome.counts
+        assert funnel.left_out == row.outcome.counts
     if isinstance(row.outcome, Normalise):
-        assert funnel.dropped == {}
+        assert funnel.left_out == {}
         assert row.outcome.prepared is None or (prepared is not None and row.outcome.prepared(prepared))
 
     assert watch.seconds < row.seconds

@@ -174,14 +174,14 @@ def test_no_near_duplicate_stands_on_both_sides_however_files_are_copied(bodies,
     ]
     assert not sides[0] & sides[1]
     copies = len(bodies) - len(set(bodies))
-    assert prepared.funnel.dropped.get("near duplicate", 0) >= copies
+    assert prepared.funnel.surplus.get("near duplicate", 0) >= copies
 
 
 def test_the_funnel_adds_up(tmp_path):
     path = code(tmp_path, functions(30) | {"copy.py": functions(1)["f0.py"], "no.py": "def broken(:"})
     funnel = prepared_from(path, unit="function", near_duplicates=None).funnel
     assert funnel.documents == 32 and funnel.kept_documents == 30
-    assert funnel.dropped == {"not Python 3 syntax": 1, "exact duplicate": 1}
+    assert (funnel.dropped, funnel.surplus) == ({"not Python 3 syntax": 1}, {"exact duplicate": 1})
     assert funnel.kept_bytes == sum(len(text) - 1 for text in functions(30).values())
     assert sum(funnel.lengths.values()) == 30 and funnel.licenses == {"unknown": 30}
 
@@ -237,7 +237,6 @@ def test_stages_follow_one_held_out_sample(default):
             "Left out: 1 empty file (c.py), 1 exact duplicate",
         ),
         ({"a.py": "x = 1\n", "b.py": "x  =  1", "c.py": "x =\t1"}, {}, "All 3 documents are the same"),
-        (functions(5), {"batch_size": 9}, "Set data.batch_size="),
         (functions(9), {"vocab_size": 257}, "too small"),
         ({"a.py": "def f(a): return a\ndef g(b): return -b\n"}, {"unit": "function"}, "validation split is empty"),
         ({"a.py": "\0binary"}, {}, "1 binary file (a.py)"),
@@ -339,6 +338,22 @@ def test_the_examples_of_what_was_left_out_hold_no_secrets_where_these_are_repla
         prepared_from(path, syntax=True, redact=True)
     with pytest.raises(ValueError, match=rf"1 not Python 3 syntax \({name}\.py\)"):
         prepared_from(path, syntax=True)
+
+
+def test_of_a_secret_in_a_long_path_no_part_is_left_where_the_path_is_cut(tmp_path):
+    key = "gh" + "p_" + "a1B2c3D4e5" * 4
+    path = code(tmp_path, {"a.py": "x = 1\n"})
+    folder = tmp_path / "code" / f"{'x' * 30}-{key}-{'z' * 100}"
+    folder.mkdir()
+    (folder / f"{'y' * 70}.py").write_bytes(b"\xe9")
+    with pytest.raises(ValueError, match=r"1 not UTF-8 \(\.\.\.") as refusal:
+        prepared_from(path, redact=True)
+    assert not re.search("a1B2|c3D4", str(refusal.value)) and "<KEY>" in str(refusal.value)
+
+
+def test_files_that_are_each_a_group_are_not_joined_in_silence(tmp_path):
+    with pytest.raises(ValueError, match="here each is a group of its own"):
+        prepared_from(code(tmp_path, functions(20)), repositories=True)
 
 
 def test_repositories_come_in_a_drawn_order_and_their_files_in_their_own(tmp_path):

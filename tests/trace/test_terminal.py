@@ -148,7 +148,9 @@ def test_an_evaluation_shows_every_figure() -> None:
 
 def test_the_funnel_shows_what_was_left_out_replaced_and_kept() -> None:
     funnel = Funnel(
-        documents=1200, bytes=5_000_000, dropped={"near duplicate": 150, "empty file": 3}, redacted={"e-mail": 7},
+        unread={"link": 5},
+        documents=1200, bytes=5_000_000, dropped={"empty file": 3}, redacted={"e-mail": 7},
+        made=1197, made_bytes=4_900_000, surplus={"near duplicate": 150},
         kept_documents=1047, kept_bytes=4_000_000, licenses={"MIT": 1000, "unknown": 47}, tokens=1_000_000,
         lengths={"1-1": 1, "2-2": 0, "3-4": 40}, padding=0.0042, seconds=2.0,
         examples={"empty file": "a/b.py"},
@@ -156,10 +158,25 @@ def test_the_funnel_shows_what_was_left_out_replaced_and_kept() -> None:
     text = drawn(draw_funnel(funnel))
     for words in ("-150", "near duplicate", "empty file", "e-mail", "1,047", "under MIT", "2.5 MB/s", "0.42%", "4.000"):
         assert words in text
+    starts = ["passed over: link", "given by", "left out: empty", "replaced in them:", "left out: near", "kept"]
+    places = [text.index(start) for start in starts]
+    assert places == sorted(places) and "functions in them" not in text
+    funnel.made = 9_000
+    assert ["functions", "in", "them", "9,000", "4,900,000"] in map(str.split, drawn(draw_funnel(funnel)).splitlines())
     [line] = [line for line in text.splitlines() if "empty file" in line]
     assert line.split()[-3:] == ["-3", "a/b.py", "..."]
     bars = [line.count("#") for line in text.splitlines()[-3:]]
     assert bars == [1, 0, 40]
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_no_path_takes_the_room_that_the_counts_need(width: int) -> None:
+    funnel = Funnel(
+        documents=1_234_567, bytes=5_000_000_123, dropped={"empty file": 65_432}, examples={"empty file": "a/" * 100}
+    )
+    page = drawn(draw_funnel(funnel), width)
+    for count in ("1,234,567", "5,000,000,123", "-65,432", "empty file"):
+        assert count in page
 
 
 def test_what_strangers_wrote_is_text_without_control_characters_wherever_it_is_drawn() -> None:

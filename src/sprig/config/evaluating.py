@@ -135,7 +135,7 @@ def _documents(
     check_data(data)
     collection = collect(data, directory, least=1)
     documents = collection.documents
-    left_out = "".join(f", {count:,} {reason}" for reason, count in collection.funnel.dropped.items())
+    left_out = "".join(f", {count:,} {reason}" for reason, count in collection.funnel.left_out.most_common())
     cleaned = f"left out in cleaning: {left_out[2:] or 'nothing'}; "
     unchecked = cleaned + "overlap with the training data could not be checked: "
     if not readable:

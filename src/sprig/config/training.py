@@ -17,6 +17,7 @@ from sprig.config.job import Job
 from sprig.config.resources import check_space, memory_explained
 from sprig.config.schema import TrainConfig
 from sprig.config.vocabulary import settled
+from sprig.data.config import AUTO
 from sprig.data.preparation import prepare
 from sprig.evaluation.functions import with_headers
 from sprig.generation.config import SamplingConfig
@@ -72,6 +73,7 @@ def _prepare(job: Job) -> None:
     given = None if job.start is None else job.start.tokenizer
     job.data = prepare(job.settings.data, Path(job.settings.cache_dir), given)
     job.trace.data = job.data.funnel
+    _check_rows(sum(job.data.train.counts(0)), job.settings.data.batch_size)
     if job.settings.resume and not job.processes.rank:
         resuming.take_up_trace(job.trace, job.directory / "trace.json")
     job.functions = with_headers(job.data.val_documents, job.settings.callbacks.held_out_headers)
@@ -98,6 +100,14 @@ def _prepare(job: Job) -> None:
         **asdict(shape),
         "layers": stages.weights(job.model),
     }
+
+
+def _check_rows(rows: int, batch_size: int | str) -> None:
+    if batch_size != AUTO and rows < int(batch_size):
+        raise ValueError(
+            f"{rows} training rows are fewer than one batch of {batch_size}. "
+            f"Set data.batch_size={rows} or less, or give more data."
+        )
 
 
 def _generate(job: Job) -> None:

@@ -48,13 +48,14 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
     Two is what both sides of a split need.
     """
     start = time.perf_counter()
-    skips, redacted, funnel = Skips(), Counter[str](), Funnel()
+    redacted, funnel = Counter[str](), Funnel()
+    unread, dropped, surplus = Skips(), Skips(), Skips()  # by the source, by cleaning, and of what came of it
     keys, sizes, groups, licenses = bytearray(), array("q"), list[str](), list[str]()
     group_names, license_names = _GroupNames(), dict[str, str]()  # one string for all documents of a group
-    files = _counted(sources.load(config.source).documents(config, skips), funnel)
+    files = _counted(sources.load(config.source).documents(config, unread), funnel)
     signatures = directory / "signatures"
     with (
-        closing(cleaned(files, config, skips, redacted)) as candidates,  # its processes end with it
+        closing(cleaned(files, config, dropped, redacted)) as candidates,  # its processes end with it
         StoreWriter(directory / "documents.jsonl") as store,
         signatures.open("wb") as signature_file,
     ):
@@ -70,7 +71,7 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
     del group_names  # of many groups it is larger than all that is kept of the documents
     all_keys = np.frombuffer(keys, dtype=np.uint8).reshape(-1, _KEY)
     kept = first_of_each(all_keys)
-    skips.add("exact duplicate", "", int((~kept).sum()))
+    surplus.add("exact duplicate", "", int((~kept).sum()))
     if config.near_duplicates is not None and len(kept):
         signed = np.memmap(signatures, np.uint32, "r").reshape(len(kept), -1)
         distinct = np.flatnonzero(kept)
@@ -78,20 +79,22 @@ def collect(config: DataConfig, directory: Path, least: int = 2) -> Collection:
         _, first = np.unique(clusters(signed, config.near_duplicates)[distinct], return_index=True)
         kept[:] = False
         kept[distinct[first]] = True
-        skips.add("near duplicate", "", len(distinct) - len(first))
+        surplus.add("near duplicate", "", len(distinct) - len(first))
     signatures.unlink()
     numbers = np.flatnonzero(kept)
     if len(numbers) < least:
+        skips = unread + dropped + surplus
         raise ValueError(_too_few(Documents(directory / "documents.jsonl", numbers), skips, config.redact))
     if config.limit is not None and config.limit < len(numbers):
-        skips.add("over data.limit", "", len(numbers) - config.limit)
+        surplus.add("over data.limit", "", len(numbers) - config.limit)
         numbers = numbers[sorted(random.Random(config.seed).sample(range(len(numbers)), config.limit))]
 
-    funnel.dropped = {reason: count for reason, count in skips.counts.most_common() if count}
-    funnel.examples = {why: place for why, place in _examples(skips, config.redact).items() if why in funnel.dropped}
+    all_sizes = np.frombuffer(sizes, dtype=np.int64)
+    funnel.unread, funnel.dropped, funnel.surplus = map(_by_reason, (unread, dropped, surplus))
+    funnel.examples = _examples(unread + dropped, config.redact)
     funnel.redacted = dict(redacted.most_common())
-    funnel.kept_documents = len(numbers)
-    funnel.kept_bytes = int(np.frombuffer(sizes, dtype=np.int64)[numbers].sum())
+    funnel.made, funnel.made_bytes = len(all_sizes), int(all_sizes.sum())
+    funnel.kept_documents, funnel.kept_bytes = len(numbers), int(all_sizes[numbers].sum())
     funnel.licenses = dict(Counter(licenses[number] or "unknown" for number in numbers).most_common())
     funnel.seconds = time.perf_counter() - start
     return Collection(
@@ -132,9 +135,14 @@ def _counted(files: Iterable[Document], funnel: Funnel) -> Iterator[Document]:
         yield file
 
 
+def _by_reason(skips: Skips) -> dict[str, int]:
+    return {reason: count for reason, count in skips.counts.most_common() if count}
+
+
 def _examples(skips: Skips, without_secrets: bool) -> dict[str, str]:
-    """For each reason the first place that was left out, where one is known."""
-    return {why: redact(path)[0] if without_secrets else path for why, path in skips.examples.items() if path}
+    """For each reason the first place that was left out, where one is known. A path is redacted before it is cut."""
+    found = ((why, path) for why, path in skips.examples.items() if path and skips.counts[why])
+    return {why: printable(redact(path)[0] if without_secrets else path) for why, path in found}
 
 
 def _too_few(documents: Documents, skips: Skips, without_secrets: bool) -> str:

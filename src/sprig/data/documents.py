@@ -45,12 +45,15 @@ class Skips:
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
-    """The first path that was left out for each reason."""
+    """The first path that was left out for each reason, as it is: whoever shows it redacts it before."""
 
     def add(self, reason: str, path: str, count: int = 1) -> None:
         """Count what stands at path as left out for reason (a few words, lower case: "not UTF-8")."""
         self.counts[reason] += count
-        self.examples.setdefault(reason, printable(path))
+        self.examples.setdefault(reason, path)
+
+    def __add__(self, later: "Skips") -> "Skips":
+        return Skips(self.counts + later.counts, later.examples | self.examples)
 
 
 def printable(path: str) -> str:

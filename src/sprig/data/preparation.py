@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sprig.data import cache, sources
 from sprig.data.cleaning import contamination
 from sprig.data.collection import collect
-from sprig.data.config import AUTO, DataConfig
+from sprig.data.config import DataConfig
 from sprig.data.corpus import encode_to
 from sprig.data.facts import Facts
 from sprig.data.packing import pack
@@ -87,11 +87,6 @@ def prepare(config: DataConfig, cache_dir: Path, given: CodeTokenizer | None = N
         at.folder,
     )
     rows = sum(ready.train.counts(0))
-    if config.batch_size != AUTO and rows < config.batch_size:
-        raise ValueError(
-            f"{rows} training rows are fewer than one batch of {config.batch_size}. "
-            f"Set data.batch_size={rows} or less, or give more data."
-        )
     tokens = ready.train.rows(0, 0).tokens if len(ready.train) == 1 else ready.train_tokens
     ready.funnel.padding = 1 - tokens / (rows * config.seq_len)
     ready.funnel.from_cache = was_there
@@ -118,6 +113,11 @@ def _make(config: DataConfig, given: CodeTokenizer | None, directory: Path) -> N
     """Write everything that is kept of the data into directory."""
     start = time.perf_counter()
     collection = collect(config, directory)
+    if config.repositories and len(set(collection.groups)) == len(collection.groups):
+        raise ValueError(
+            "data.repositories=true joins the files of a group, and here each is a group of its own.\n"
+            "Take data=packages, several repositories with data=git, or a table with data.group_column."
+        )
     train, val = split(collection.groups, config.val_fraction, config.seed)
     collected = time.perf_counter()
     np.save(directory / "train.npy", collection.documents.numbers[train])

@@ -33,7 +33,7 @@ def stages_of(prepared: Prepared, learnt: bool, seconds: dict[str, float]) -> li
                 "kept": funnel.kept_documents,
                 "bytes": funnel.kept_bytes,
                 **{f"replaced: {kind}": count for kind, count in funnel.redacted.items()},
-                **{f"left out: {reason}": count for reason, count in funnel.dropped.items()},
+                **{f"left out: {reason}": count for reason, count in funnel.left_out.most_common()},
             },
         ),
         Stage(

@@ -7,6 +7,7 @@ A number that was not recorded is None (null in the file), never a default. Metr
 import json
 import math
 import os
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,18 +141,28 @@ class Generation:
 
 @dataclass
 class Funnel:
-    """What became of a source's files on the way to tokens: what is left out or replaced is counted, all of it."""
+    """What became of a source's files on the way to tokens: what is left out or replaced is counted, all of it.
 
+    Counts by reason have the most frequent first.
+    """
+
+    unread: dict[str, int] = field(default_factory=dict)
+    """What the source came by and did not give: files of other types, links, what cannot be read."""
     documents: int = 0
     """Files, or rows of a table, that the source gave."""
     bytes: int = 0
     """UTF-8 bytes of their text."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """By reason, the most frequent first: files that the source could not give, and documents that were not kept."""
+    """Files of these that nothing was made of."""
+    redacted: dict[str, int] = field(default_factory=dict)
+    """Secrets and personal data that were replaced in the other files, by kind."""
+    made: int = 0
+    """Documents made of them: themselves, or the functions in them."""
+    made_bytes: int = 0
+    surplus: dict[str, int] = field(default_factory=dict)
+    """Documents of these that were not kept: duplicates, those over a limit."""
     examples: dict[str, str] = field(default_factory=dict)
     """The first place that was left out for a reason, as far as there is one: a path, a file and its line."""
-    redacted: dict[str, int] = field(default_factory=dict)
-    """Secrets and personal data that were replaced, by kind."""
     kept_documents: int = 0
     """What is trained and measured on: files, or the functions in them."""
     kept_bytes: int = 0
@@ -167,6 +178,11 @@ class Funnel:
     """From the first file to the last token, when it was done."""
     from_cache: bool = False
     """Whether it was done by an earlier run."""
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Everything that was not kept, by reason."""
+        return Counter(self.unread) + Counter(self.dropped) + Counter(self.surplus)
 
 
 @dataclass

@@ -54,15 +54,24 @@ def draw_funnel(funnel: Funnel) -> RenderableType:
     """What became of a source's files, line by line, and how long the documents are that are left."""
     table = bare_table()
     for title, justify in (("", "left"), ("documents", "right"), ("bytes", "right"), ("", "left")):
-        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        # A column that may not wrap is the first to keep its width: no path takes the room that numbers need.
+        table.add_column(title, justify=justify, no_wrap=bool(title))  # type: ignore[arg-type]
+
+    def left_out(counts: Mapping[str, int], label: str, sign: str = "-") -> None:
+        for reason, count in _first(counts):
+            example = f"{funnel.examples[reason]}{' ...' if count > 1 else ''}" if reason in funnel.examples else ""
+            table.add_row(
+                one_line(f"  {label}: {reason}", "dim"), Text(f"{sign}{count:,}", "dim"), "", one_line(example, "dim")
+            )
+
+    left_out(funnel.unread, "passed over", "")
     table.add_row("given by the source", number(funnel.documents), number(funnel.bytes))
-    for reason, count in _first(funnel.dropped):
-        example = f"{funnel.examples[reason]}{' ...' if count > 1 else ''}" if reason in funnel.examples else ""
-        table.add_row(
-            one_line(f"  left out: {reason}", "dim"), Text(f"-{count:,}", "dim"), "", one_line(example, "dim")
-        )
+    left_out(funnel.dropped, "left out")
     for kind, count in _first(funnel.redacted):
-        table.add_row(one_line(f"  replaced: {kind}", "dim"), Text(number(count), "dim"))
+        table.add_row(one_line(f"  replaced in them: {kind}", "dim"), Text(number(count), "dim"))
+    if funnel.made != funnel.documents - sum(funnel.dropped.values()):
+        table.add_row("functions in them", number(funnel.made), number(funnel.made_bytes))
+    left_out(funnel.surplus, "left out")
     table.add_row("kept", number(funnel.kept_documents), number(funnel.kept_bytes), style="green")
     for license, count in _first(funnel.licenses):
         table.add_row(one_line(f"  under {license}", ""), number(count))

@@ -170,7 +170,7 @@ ROWS = [
     normalise("folder: special tokens in code", code({"bad.py": MARKED}), MARKED, prepared=no_special_token_in),
     normalise(
         "folder: special tokens in code, where they are in use",
-        code({"bad.py": MARKED}, fim_rate=0.5, repositories=True, vocab_size=263),
+        code({"bad.py": MARKED}, fim_rate=0.5, vocab_size=261),
         MARKED,
         prepared=no_special_token_in,
     ),

@@ -201,6 +201,15 @@ ROWS = [
     ),
     normalise("jsonl: special tokens in code", table(line({"content": MARKED})), MARKED, prepared=no_special_token_in),
     normalise(
+        "jsonl: special tokens in code, where they are in use",
+        rows(
+            b"".join(line({"content": text, "repo": str(n // 2)}) for n, text in enumerate([*MANY, MARKED])),
+            **{"group_column": "repo", "repositories": True, "vocab_size": 260},
+        ),
+        MARKED,
+        prepared=no_special_token_in,
+    ),
+    normalise(
         "jsonl: an archive of several parts, one of them empty",
         rows(gzipped(GOOD_LINES) + gzipped(b"") + gzipped(lines(["x = 1"])), "a.jsonl.gz"),
         "x = 1",
@@ -223,7 +232,7 @@ ROWS = [
     refuse(
         "jsonl: more than one broken line in a hundred",
         rows(GOOD_LINES + b"oops\n" + b"{}\n"),
-        "2 of 152 lines are broken, more than one in a hundred.\nThe first is a.jsonl:151 (not JSON)",
+        "2 of 152 lines are broken, more than one in 100.\nThe first is a.jsonl:151 (not JSON)",
     ),
     refuse("jsonl: UTF-16", rows(GOOD_LINES.decode().encode("utf-16")), "are broken", "a.jsonl:1 (not UTF-8)"),
     refuse("jsonl: an archive without its ending", rows(gzipped(GOOD_LINES)), "are broken", "a.jsonl:1 (not UTF-8)"),

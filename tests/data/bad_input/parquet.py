@@ -130,6 +130,7 @@ ROWS = [
         "exact duplicate",
         count=39,
         good=[*MANY, "x" * 5 * MEGABYTE],
+        seconds=30,  # 200 MB to read, search and compare
         mebibytes=250,
     ),
     skip(

@@ -160,6 +160,16 @@ def test_benchmarks_are_read_from_all_kinds_of_files(tmp_path: Path) -> None:
     assert not Benchmarks.load([]).overlaps(PROMPT)
 
 
+def test_texts_of_a_record_too_short_to_be_evidence_are_looked_for_as_one(tmp_path: Path) -> None:
+    prompt, solution = "Write a function to find the first of two.", "def first_of(pair):\n    return pair[0]"
+    record = {"task_id": 14, "text": prompt, "code": solution}
+    (tmp_path / "mbpp.jsonl").write_text(json.dumps(record) + "\n" + json.dumps({"text": PROMPT, "code": SOLUTION}))
+    benchmarks = Benchmarks.load([str(tmp_path / "mbpp.jsonl")])
+    assert not benchmarks.is_evidence(prompt) and not benchmarks.is_evidence(solution)
+    assert benchmarks.overlaps(planted(f"# {prompt}\n{solution}\n"))
+    assert not benchmarks.overlaps(planted(f"# {prompt}\n")) and not benchmarks.overlaps(planted(solution))
+
+
 def test_a_folder_is_code_that_is_going_to_be_measured_on(tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package/runs.py").write_text(PROMPT + SOLUTION)

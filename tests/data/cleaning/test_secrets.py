@@ -230,6 +230,19 @@ def test_two_thousand_planted_secrets_are_redacted_whatever_their_kind() -> None
     assert min(rates.values()) >= 0.9, rates
 
 
+@pytest.mark.parametrize("start", ["", "django-insecure-"])
+def test_djangos_own_keys_are_found_though_they_look_like_formats(start: str) -> None:
+    chance = random.Random(0)
+    keys = [start + draw(chance, string.ascii_lowercase + DIGITS + "!@#$%^&*(-_=+)", 50) for _ in range(200)]
+    found = sum(redact(f"SECRET_KEY = '{key}'\n", python=True)[0] == "SECRET_KEY = '<KEY>'\n" for key in keys)
+    assert found >= 198
+    for text in (
+        "SECRET_KEY = 'change-me-before-you-put-this-into-production-now-'\n",
+        "SECRET_KEY = '--------------------------------------------------'\n",
+    ):
+        assert redact(text, python=True)[0] == text
+
+
 def test_each_kind_is_counted_under_its_own_name() -> None:
     named = Counter[str]()
     for kind, _, code in planted():

@@ -173,7 +173,7 @@ def test_links_submodules_and_names_that_are_not_utf8_are_counted(tmp_path: Path
     git(root, "commit", "-q", "-m", "x")
     found, skips = read(root)
     assert [document.path for document in found] == ["a.py"]
-    assert skips.examples == {"file name not UTF-8": "b\\xe9.py", "submodule": "sub.py", "symbolic link": "link.py"}
+    assert skips.examples == {"file name not UTF-8": "b\udce9.py", "submodule": "sub.py", "symbolic link": "link.py"}
     assert skips.counts.total() == 3
 
 

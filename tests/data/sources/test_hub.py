@@ -50,7 +50,7 @@ def test_a_folder_of_parquet_files_is_a_dataset(tmp_path: Path) -> None:
     found, skips = read(tmp_path)
     assert found[0] == Document(CODE, f"{tmp_path}/train:1", group=f"{tmp_path}/train:1")
     assert [document.text for document in found] == [CODE, "x\n"]
-    assert skips.examples == {"row without text": f"{tmp_path}/train:2"}
+    assert skips.examples == {"row without text": f"{tmp_path}/train:2", "of another split": "data/test-0.parquet"}
     assert [document.text for document in read(tmp_path, split="test")[0]] == ["y = 1"]
 
 
@@ -61,6 +61,18 @@ def test_a_folder_of_json_lines_is_a_dataset_with_columns(tmp_path: Path) -> Non
     settings = {f"{name}_column": column for name, column in columns.items()}
     found, _ = read(tmp_path, text_column="text", **settings)
     assert found == [Document(CODE, "src/a.py", group="me/it", language="python", license="MIT")] * 2
+
+
+def test_files_that_no_row_comes_from_are_counted(tmp_path: Path) -> None:
+    for name in ("train-1.jsonl", "train-2.jsonl", "test.jsonl"):
+        write_jsonl(tmp_path / name, {"content": CODE})
+    write_parquet(tmp_path / "train-3.parquet", {"content": [CODE]})  # the library goes by the most frequent ending
+    for name in ("notes.txt", "README.md"):
+        (tmp_path / name).write_text("hello")
+    found, skips = read(tmp_path)
+    assert len(found) == 2 and skips.counts == {"other file type": 2, "of another split": 1}
+    found, skips = read(tmp_path, split="test")
+    assert len(found) == 1 and skips.counts == {"other file type": 2, "of another split": 2}
 
 
 def test_a_subset_is_one_of_the_configurations_that_the_dataset_describes(tmp_path: Path) -> None:
@@ -202,7 +214,7 @@ def test_a_snapshot_in_the_cache_of_the_hub_is_a_dataset(tmp_path: Path) -> None
     root = cached(tmp_path / ".cache", files)
     found, skips = read(root)
     assert [document.text for document in found] == ["b = 1"]
-    assert skips == Skips()
+    assert skips.counts == {"other file type": 1}
     (tmp_path / "seen").symlink_to(root)
     assert [document.text for document in read(tmp_path / "seen")[0]] == ["b = 1"]
     before = list(state(Config(name=str(root))))

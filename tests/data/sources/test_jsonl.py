@@ -134,13 +134,28 @@ def test_one_broken_line_in_ninety_nine_ends_the_run_and_is_named(tmp_path: Path
 
 
 def test_from_the_thousandth_line_on_nobody_waits_for_the_end(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(b"oops\n" * 11 + good(989) + b"oops\n" * 5000)
+    (tmp_path / "a.jsonl").write_bytes(b"oops\n" * 101 + good(899) + b"oops\n" * 5000)
     skips, found = Skips(), []
-    with pytest.raises(ValueError, match=r"11 of 1,000 lines are broken.*\n.*first is a\.jsonl:1 "):
+    with pytest.raises(ValueError, match=r"101 of 1,000 lines are broken, .*in 10\.\n.*first is a\.jsonl:1 "):
         found.extend(documents(Config(path=str(tmp_path)), skips))
-    (tmp_path / "a.jsonl").write_bytes(b"oops\n" * 10 + good(990) + good(10) + b"oops\n" * 2000)
-    with pytest.raises(ValueError, match=r"11 of 1,011 lines are broken"):
+    (tmp_path / "a.jsonl").write_bytes(b"oops\n" * 100 + good(900) + good(8) + b"oops\n" * 2000)
+    with pytest.raises(ValueError, match=r"101 of 1,009 lines are broken"):
         found.extend(documents(Config(path=str(tmp_path)), skips))
+
+
+def test_many_broken_lines_at_the_start_of_many_are_borne(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"oops\n" * 20 + good(1980))
+    found, skips = read(tmp_path)
+    assert (len(found), skips.counts["broken line: not JSON"]) == (1980, 20)
+    (tmp_path / "a.jsonl").write_bytes(b"oops\n" * 21 + good(1979))
+    with pytest.raises(ValueError, match=r"21 of 2,000 lines are broken, more than one in 100\."):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["A.JSONL.GZ", "A.Jsonl.Zst"])
+def test_the_case_of_an_ending_does_not_matter(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(PACKERS[name[1:].lower()](good(3)))
+    assert len(read(tmp_path)[0]) == 3
 
 
 def test_what_a_licence_column_holds_is_a_licence_only_if_it_is_understood(tmp_path: Path) -> None:

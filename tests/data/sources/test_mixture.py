@@ -72,16 +72,20 @@ def test_the_seed_decides_which_part_begins_and_nothing_else_does(tmp_path: Path
 
 def test_a_limit_in_bytes_lets_the_weights_decide_how_much_is_taken(tmp_path: Path) -> None:
     few, many = table(tmp_path / "a.jsonl", 1000), table(tmp_path / "b.jsonl", 9000)
-    found, _ = read({**few, "weight": 3}, many, max_bytes=100_050)
+    found, skips = read({**few, "weight": 3}, many, max_bytes=100_050)
     assert shares(found) == {"jsonl-1": 75_000, "jsonl-2": 25_000}
+    assert skips.counts == {"rest of a part, beyond its share or cap": 2}
 
 
 def test_where_weights_are_stated_the_mixture_ends_with_the_part_that_has_no_more(tmp_path: Path) -> None:
     few, many = table(tmp_path / "a.jsonl", 10), table(tmp_path / "b.jsonl", 9000)
-    found, _ = read({**few, "weight": 2}, many)
+    found, skips = read({**few, "weight": 2}, many)
     assert shares(found)["jsonl-1"] == 1_000 and abs(shares(found)["jsonl-2"] - 500) <= 100
-    found, _ = read({**few, "weight": 2, "cap": 10}, {**many, "cap": 50})  # a cap is wished for: the other goes on
+    rest = "rest of a part, beyond its share or cap"
+    assert (skips.counts, skips.examples) == ({rest: 1}, {rest: "jsonl-2"})
+    found, skips = read({**few, "weight": 2, "cap": 10}, {**many, "cap": 50})  # a cap is wished for: the other goes on
     assert shares(found) == {"jsonl-1": 1_000, "jsonl-2": 5_000}
+    assert (skips.counts, skips.examples) == ({rest: 1}, {rest: "jsonl-2"})  # of the first there is no more
 
 
 def test_groups_start_with_the_source_and_a_number_only_where_it_occurs_twice(tmp_path: Path) -> None:

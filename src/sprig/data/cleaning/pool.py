@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from sprig.data.cleaning import worker as worker_program
 from sprig.data.cleaning.cleaner import Cleaner
+from sprig.data.cleaning.secrets import redact
 from sprig.data.config import DataConfig
 from sprig.data.documents import Document, Skips, printable
 from sprig.data.worker_processes import ended_by, processors
@@ -91,7 +92,7 @@ def cleaned(
             return
         faults += 1
         if faults == _PATIENCE:
-            last = printable(file.path)
+            last = printable(redact(file.path)[0])
             raise RuntimeError(f"Cleaning failed on {faults} files in a row, the last of them {last}: {reply.what}")
         skips.add("cleaning failed", file.path)
 
@@ -145,7 +146,7 @@ class _Worker:
                 line = _exchange(process, json.dumps(file.values()).encode() + b"\n")
             if line.endswith(b"\n"):  # though it may be late: it was done, and this process slept
                 reply: list[Any] | str | dict[str, str] = json.loads(line)
-                return _Fault(printable(reply["fault"])) if isinstance(reply, dict) else reply
+                return _Fault(printable(redact(reply["fault"])[0])) if isinstance(reply, dict) else reply
             status = process.wait()
             if late.is_set() or status == -signal.SIGXCPU:
                 return f"takes over {self._seconds:g} s to clean"

@@ -73,11 +73,13 @@ def state(config: Config) -> Iterator[str]:
 
 
 def selection(languages: Sequence[str], patterns: Sequence[str]) -> Callable[[str], bool]:
-    """What tells by its path whether a file is to be read; ValueError for an unknown language."""
+    """What tells by its path whether a file is to be read; ValueError for an unknown language, or for both chosen."""
     try:
         names = chosen(languages)
     except ValueError as error:
         raise ValueError(f"data.languages: {error}") from None
+    if patterns and list(languages) not in ([], ["python"]):
+        raise ValueError("data.patterns takes files of any language, and data.languages some: set one of them.")
     if not patterns:
         return lambda path: language_of(path) in names
     return lambda path: any(_matches(path, pattern) for pattern in patterns)

@@ -122,7 +122,9 @@ def _rows(config: Config, columns: list[str], datasets: Any, skips: Skips) -> It
     revision = config.revision if folder else _commit(config)
     builder = datasets.load_dataset_builder(str(folder or config.name), config.subset, revision=revision)
     if folder:
-        _choose(builder.config.data_files, files, columns, config)
+        data_files = builder.config.data_files or {}
+        _choose(data_files, files, columns, config)
+        _count_others(data_files, files, folder, config, skips)
     dataset = builder.as_streaming_dataset(split=config.split)
     known = dataset.column_names
     if known and set(columns) <= set(known):  # of Parquet: pictures beside the code are then not unpacked
@@ -150,7 +152,7 @@ def _choose(data_files: Any, files: set[Path], columns: list[str], config: Confi
 
     Those of all splits: the library looks into the first of them to see what columns there are.
     """
-    for split, paths in (data_files or {}).items():
+    for split, paths in data_files.items():
         # In place: the lists know more than their items. A description may name any file of the machine, or of the net.
         paths[:] = [path for path in paths if Path(path) in files]
         for path in map(Path, paths):
@@ -169,6 +171,18 @@ def _choose(data_files: Any, files: set[Path], columns: list[str], config: Confi
                 )
         if not paths and split == config.split:
             raise _Refused(f"data.name={config.name}: it cannot be read (no regular file of {split} is in the folder)")
+
+
+def _count_others(data_files: Any, files: set[Path], folder: Path, config: Config, skips: Skips) -> None:
+    """Count the files of a folder that no row of config.split comes from."""
+    read = set(map(Path, data_files.get(config.split, ())))
+    others = {Path(path) for paths in data_files.values() for path in paths}
+    for path in sorted(files - read):
+        name = path.relative_to(folder).as_posix()
+        if path in others:
+            skips.add("of another split", name)
+        elif name not in _DESCRIPTIONS:
+            skips.add("other file type", name)
 
 
 def _refusal(config: Config, error: Exception) -> ValueError:

@@ -31,7 +31,7 @@ _PIECE = 1 << 10
 _RATIO, _RATIO_FROM = 200, 10_000_000
 _WINDOW = 1 << 27  # bytes; what zstd allows itself by default, and --long=31 does not
 _KEYS = 1000  # of a row that are remembered, to name the nearest where a column is in no row
-_PATIENCE = 1000  # lines after which the share of broken ones says something
+_PATIENCE = 1000  # lines after which one broken in ten is enough to say that more than one in a hundred will be
 
 
 @dataclass
@@ -61,13 +61,13 @@ def documents(config: Config, skips: Skips) -> Iterator[Document]:
     """Yield a document for each line, in the order of the files' names and of their lines.
 
     ValueError where there is no file, for a file that is cut off, damaged or a bomb, and where more than one line in a
-    hundred is broken: of all lines at the end, of those read until then from the thousandth on.
+    hundred is broken; from the thousandth line on, as soon as more than one in ten is.
     """
     if config.max_line_bytes < 1 or config.max_output_bytes < 1:
         raise ValueError("data.max_line_bytes and data.max_output_bytes must be at least 1.")
     rows_of_tables.columns(config)
     files = files_of_tables.files_at(config.path, _ENDINGS, skips)
-    if any(name.endswith(".zst") for _, name in files):
+    if any(name.lower().endswith(".zst") for _, name in files):
         _zstandard()
     for file, name in files:
         if not _unpacker(name) and _size(file) > config.max_output_bytes:
@@ -98,21 +98,22 @@ def _documents(config: Config, files: list[tuple[Path, str]], skips: Skips) -> I
                 skips.add(f"broken line: {reason}", place)
                 broken, first = broken + 1, first or f"{place} ({reason})"
                 if lines >= _PATIENCE:
-                    _check(lines, broken, first, config)
+                    _check(lines, broken, first, config, 10)
             else:
                 if lines == _PATIENCE:
-                    _check(lines, broken, first, config)
+                    _check(lines, broken, first, config, 10)
                 yield document
-    _check(lines, broken, first, config)
+    _check(lines, broken, first, config, 100)
     if keys and unseen:
         name = next(name for name in rows_of_tables.columns(config) if name in unseen)
         raise ValueError(f"data.path={config.path}: no line has a field {name!r}{rows_of_tables.nearest(name, keys)}")
 
 
-def _check(lines: int, broken: int, first: str, config: Config) -> None:
-    if broken * 100 > lines:
+def _check(lines: int, broken: int, first: str, config: Config, most: int) -> None:
+    """Raise ValueError where more than one line in so many is broken."""
+    if broken * most > lines:
         raise ValueError(
-            f"data.path={config.path}: {broken:,} of {lines:,} lines are broken, more than one in a hundred.\n"
+            f"data.path={config.path}: {broken:,} of {lines:,} lines are broken, more than one in {most}.\n"
             f"The first is {first}."
         )
 
@@ -199,6 +200,7 @@ def _too_much(name: str, config: Config) -> ValueError:
 
 def _unpacker(name: str) -> Callable[[], _Unpacker] | None:
     """What makes an unpacker for one part (member, frame) of a file of that name; None if it is not packed."""
+    name = name.lower()
     if name.endswith(".gz"):
         return lambda: zlib.decompressobj(wbits=31)
     if name.endswith(".zst"):
@@ -218,7 +220,7 @@ def _unpacked(blocks: Iterator[bytes], new: Callable[[], _Unpacker], name: str) 
             except Exception as error:  # zlib's or zstandard's own: they have no base in common
                 raise ValueError(f"{name} cannot be unpacked: {error}") from None
             yield piece
-            ended = part.eof and name.endswith(".gz")
+            ended = part.eof and name.lower().endswith(".gz")
             block, part = (part.unused_data, None) if part.eof else (b"", part)
     if part is not None:
         raise ValueError(f"{name} is cut off: its last part has no end. Fetch it again.")

@@ -20,6 +20,7 @@ _REFUSED = {
     "snippets": "snippets are drawn one function at a time to be judged, not files of code: use data=snippets alone",
 }
 
+_REST = "rest of a part, beyond its share or cap"
 _NAMING = ("git", "packages")
 
 
@@ -88,18 +89,22 @@ def _interleaved(parts: list[_Part], config: Config, skips: Skips) -> Iterator[D
             ending.callback(_merge, own, part, skips)
             streams.append(_stream(part, own))
             ending.callback(streams[-1].close)
+        unread = set(order)  # parts that may have more
         while given:
             number = min(given, key=lambda number: given[number] / parts[number].weight)
             document = next(streams[number], None)
             if document is None:
+                unread.remove(number)
                 if in_proportion:
-                    return
+                    break
                 del given[number]
                 continue
             size = len(document.text.encode())
             total += size
             if config.max_bytes is not None and total > config.max_bytes:
-                return
+                skips.add(_REST, parts[number].label)
+                unread.remove(number)
+                break
             given[number] += size
             taken[number] += 1
             if taken[number] == parts[number].cap:
@@ -107,6 +112,9 @@ def _interleaved(parts: list[_Part], config: Config, skips: Skips) -> Iterator[D
             yield (
                 document if parts[number].named else replace(document, group=f"{parts[number].label}/{document.group}")
             )
+        for number in sorted(unread):
+            if next(streams[number], None) is not None:
+                skips.add(_REST, parts[number].label)
 
 
 def _stream(part: _Part, skips: Skips) -> Generator[Document]:

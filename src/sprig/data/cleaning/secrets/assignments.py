@@ -51,6 +51,7 @@ _AWS = re.compile(rb"[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=])")
 _AWS_ID = re.compile(rb"AKIA[A-Z0-9]{16}[\"']")
 _AWS_BESIDE = re.compile(rb"[\"']([A-Za-z0-9+/]{40})[\"']")
 _AWS_REACH = 160  # characters from a key's id to its secret
+_DJANGO = re.compile(rb"(?:django-insecure-)?[a-z0-9!@#$%^&*(\-_=+)]{50}")  # get_random_secret_key of Django
 _NOT_CODE = re.compile(rb"[0-9]++[A-Za-z]")  # no Python: a number that runs on
 _SIGNS = re.compile(rb"[!#%&*+=?^~]")
 _FORMATS = re.compile(rb"%[(sdr]|\$[({A-Z]|://|\(.*\)|^\.{0,2}/[a-z]|^[@$]")
@@ -90,6 +91,8 @@ def _assigned(source: Source, start: int, at: int) -> Finding | None:
     password = fold.startswith((b"passw", b"pwd", b"passphrase"), start)
     if b"secret" in full and _AWS.fullmatch(value[0]) and _is_aws(value[0]) and (b"aws" in full or b"access" in full):
         return Finding(*value.span(), _RANK, "aws_secret_access_key", KEY)
+    if quoted and full.endswith(b"secret_key") and _is_djangos(value[0]):
+        return Finding(*value.span(), _RANK, "secret", KEY)  # whose signs may look like those of a format
     if _NO_SECRET.search(full) or not _is_secret(value[0], password):
         return None
     if not quoted and not in_query and not _cannot_be_code(source, value):
@@ -117,6 +120,10 @@ def _is_secret(value: bytes, password: bool) -> bool:
     if is_words(value) or len(value) < 16:  # too short for entropy to say much
         return password and not is_words(value) and b"A" in kinds and mixture(value) >= 3 and entropy(value) >= 2.5
     return mixture(value) >= len(value) / 6 and entropy(value) >= 3.0
+
+
+def _is_djangos(value: bytes) -> bool:
+    return _DJANGO.fullmatch(value) is not None and b"0" in kinds_of(value) and entropy(value) >= 4.0
 
 
 def _is_aws(value: bytes) -> bool:
