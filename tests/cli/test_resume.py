@@ -34,6 +34,18 @@ def test_files_that_came_since_do_not_move_trained_ones_into_validation(place):
     assert "not what the run was trained on and with" in done.stderr and done.stderr.count("\n") <= 2
 
 
+def test_a_run_goes_on_with_the_data_in_its_cache_where_its_source_has_changed(place):
+    kept = ["trainer.max_steps=2", "output_dir=kept", "cache_dir=kept/cache"]
+    assert sprig("train", *SETTINGS, *kept, cwd=place).returncode == 0
+    [cached] = (place / "kept" / "cache").glob("folder-*")
+    new = place / "code" / "new.py"
+    new.write_text("def new(a):\n    return a\n")
+    again = ["data=prepared", f"data.path={cached}", "data.seq_len=32", "data.batch_size=4", "trainer.max_steps=3"]
+    done = sprig("train", f"resume={(place / 'kept' / 'latest').resolve()}", *again, cwd=place)
+    new.unlink()
+    assert done.returncode == 0, done.stderr
+
+
 def test_other_settings_of_the_data_are_refused(place):
     done = sprig("train", "resume=last", "trainer.max_epochs=2", "data.seed=1", cwd=place)
     assert done.returncode == 1 and "not what the run was trained on and with" in done.stderr
@@ -64,7 +76,11 @@ def settings_of(run: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "change", ["optim.lr=0.001", "optim=adamw", "model.num_hidden_layers=1", "seed=3", "data.seed=1"]
+    "change",
+    [
+        *("optim.lr=0.001", "optim=adamw", "model.num_hidden_layers=1", "seed=3", "data.seed=1"),
+        *("data.document_mask=true", "data=stdlib"),
+    ],
 )
 def test_a_run_does_not_go_on_as_another_and_keeps_all_that_it_has(change, place):
     run = (place / "outputs" / "latest").resolve()
@@ -83,6 +99,30 @@ def test_a_run_without_a_whole_state_says_so_and_nothing_is_touched(damage, plac
     done = sprig("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=9", cwd=place)
     assert done.returncode == 1 and "has no state to go on from" in done.stderr and done.stderr.count("\n") <= 2
     assert settings_of(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+@pytest.mark.parametrize("damage", ["no manifest", "a link"])
+def test_what_could_not_be_saved_over_is_refused_before_anything_is_trained(name, damage, place, tmp_path):
+    shutil.copytree((place / "outputs" / "latest").resolve(), tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoints" / name
+    if damage == "a link":
+        checkpoint.rename(tmp_path / "elsewhere")
+        checkpoint.symlink_to(tmp_path / "elsewhere")
+    else:
+        (checkpoint / "manifest.json").unlink()
+    before = settings_of(tmp_path / "run")
+    done = sprig("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=9", cwd=place)
+    assert done.returncode == 1 and f"{checkpoint} exists and is no checkpoint directory" in done.stderr
+    assert done.stderr.count("\n") <= 2 and settings_of(tmp_path / "run") == before
+
+
+def test_padded_rows_are_not_dealt_anew_by_a_run_that_goes_on(place):
+    short = ["data.layout=padded", "trainer.compile=false", "trainer.max_steps=2", "output_dir=padded"]
+    assert sprig("train", *SETTINGS, *short, cwd=place).returncode == 0
+    run = (place / "padded" / "latest").resolve()
+    done = sprig("train", f"resume={run}", "trainer.compile=true", "trainer.max_steps=4", cwd=place)
+    assert done.returncode == 1 and "changed: trainer.compile" in done.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"a: [b", b"\xff", b"42", b"!!python/object/apply:os.system ['touch x']"])

@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from sprig.config.command_line import as_typed, prepare
+from sprig.config.command_line import as_typed, flags_last, going_on, prepare
 
 awkward = st.text(
     alphabet=st.sampled_from("\\\"'${}[](),:= \n\tab") | st.characters(exclude_categories=["Cs"]), max_size=12
@@ -92,6 +92,23 @@ def test_a_model_to_start_from_is_trained_at_a_pace_for_it_unless_another_is_cho
 def test_what_a_model_to_start_from_brings_with_it_cannot_be_set(argument):
     with pytest.raises(ValueError, match=r"with model\.init_from, the shape and the vocabulary are those"):
         prepare("train", ["x", "model.init_from=theirs", argument])
+
+
+def test_flags_of_hydra_stand_behind_the_settings_with_their_values():
+    typed = ["-m", "--config-dir", "a b", "seed=1,2", "--config-name=x", "optim=adamw", "-c", "job", "--resolve"]
+    assert flags_last(typed) == [
+        *("seed=1,2", "optim=adamw", "-m", "--config-dir", "a b", "--config-name=x", "-c", "job", "--resolve")
+    ]
+
+
+def test_of_a_group_that_is_chosen_anew_no_single_setting_is_kept(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(
+        "- trainer=ddp\n- trainer.devices=2\n- data.seed=3\n- ++data.filters.min_lines=2\n- optim=adamw\n"
+    )
+    kept = going_on(tmp_path, ["trainer=cpu", "data=stdlib", "optim.lr=1"])
+    own = [it for it in kept if not it.startswith("hydra.")]
+    assert own == ["optim=adamw", "trainer=cpu", "data=stdlib", "optim.lr=1"]
 
 
 @example(path=r"\${a}")

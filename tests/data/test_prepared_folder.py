@@ -12,7 +12,7 @@ from sprig.data.loading import BatchLoader
 from sprig.data.preparation import prepare
 from sprig.data.prepared import Prepared
 from sprig.data.prepared_folder import PreparedFolder
-from sprig.data.sources import folder, prepared
+from sprig.data.sources import folder, jsonl, prepared
 from sprig.data.tokenizer import FILL_IN_THE_MIDDLE, REPOSITORY, CodeTokenizer
 
 ROWS = {"seq_len": 16, "layout": "packed", "batch_size": 4}
@@ -105,10 +105,11 @@ def test_tokens_that_the_data_was_not_prepared_with_are_refused(tmp_path):
 
 
 def test_joined_files_are_not_cut_apart_for_filling_in_the_middle(tmp_path):
-    for n in range(40):
-        (tmp_path / f"f{n}.py").write_text(f"def f{n}(a, b):\n    return a * {n} + b\n")
+    rows = [{"content": f"def f{n}(a, b):\n    return a * {n} + b\n", "repo": str(n % 20)} for n in range(40)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     both = CodeTokenizer.train([], 270, (*FILL_IN_THE_MIDDLE, *REPOSITORY))
-    joined = prepare(folder.Config(path=str(tmp_path), repositories=True, **ROWS), tmp_path / "cache", both)
+    config = jsonl.Config(path=str(tmp_path), group_column="repo", repositories=True, **ROWS)
+    joined = prepare(config, tmp_path / "cache", both)
     with pytest.raises(ValueError, match=r"with data\.repositories=true: .* Set data\.fim_rate=0\."):
         prepare(prepared.Config(path=str(joined.folder), fim_rate=0.5, **ROWS), tmp_path, both)
     assert prepare(prepared.Config(path=str(joined.folder), **ROWS), tmp_path, both).train_tokens > 0

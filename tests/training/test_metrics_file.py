@@ -39,6 +39,14 @@ def test_a_run_that_is_gone_on_with_keeps_the_rows_of_its_state_and_no_others(cu
     assert rows_of(path) == [("0", "0.0"), ("1", "0.5"), ("2", "1.0"), ("3", "7.0")]
 
 
+def test_a_bad_byte_costs_no_other_row(tmp_path):
+    path = tmp_path / "metrics.csv"
+    written(path, range(6))
+    path.write_bytes(path.read_bytes().replace(b"0.5,1", b"0.\xff,1"))
+    MetricsFile(path, last_step=3)
+    assert rows_of(path) == [("0", "0.0"), ("1", "0.\N{REPLACEMENT CHARACTER}"), ("2", "1.0")]
+
+
 def test_a_validation_after_the_last_step_stays(tmp_path):
     path = tmp_path / "metrics.csv"
     written(path, [3], **{"val/loss": 1.0})

@@ -48,6 +48,7 @@ def test_numbers_are_narrow_where_the_processor_multiplies_them_fast(avx512, amx
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     assert resolve_precision("auto", device) == precision
     assert resolve_precision("64-true", device) == "64-true"
+    assert resolve_precision("bf16", device) == "bf16-mixed"
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((7, 5), "32-true"), ((8, 0), "bf16-mixed")])

@@ -44,6 +44,13 @@ def test_a_run_ends_with_the_batch_in_which_its_time_is_over(tmp_path):
     assert steps(tmp_path, Clock("00:00:00:07")) == 7
 
 
+def test_a_step_of_several_batches_is_ended_first(tmp_path):
+    clock = Clock("00:00:00:07")
+    run = trainer(tmp_path, clock, max_epochs=-1, limit_val_batches=0, accumulate_grad_batches=3)
+    run.fit(module(), data(rows_of(80)))
+    assert (run.global_step, clock.seconds) == (3, 9)
+
+
 def test_all_processes_end_when_the_first_of_them_has_no_time_left_and_none_waits_for_it(tmp_path, monkeypatch):
     broadcasts = []
     before = SingleDeviceStrategy.broadcast

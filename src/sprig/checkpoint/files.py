@@ -102,6 +102,12 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     return {"sha256": digest, "size": path.stat().st_size}
 
 
+def check_replaceable(directory: Path) -> None:
+    """Raise ValueError where something else than a checkpoint has the name: it might be a user's folder."""
+    if directory.is_symlink() or (directory.exists() and not (directory / MANIFEST).is_file()):
+        raise ValueError(f"{directory} exists and is no checkpoint directory: it is not replaced. Move it away.")
+
+
 @contextmanager
 def replacing(directory: Path) -> Iterator[Path]:
     """Give an empty directory to write into, and put it in the place of directory if the block ends well.
@@ -110,8 +116,7 @@ def replacing(directory: Path) -> Iterator[Path]:
     removed last; a kill in the instant between the two renames leaves both, whole, under names with a dot.
     ValueError for anything else that has the name: it might be a user's folder.
     """
-    if directory.is_symlink() or (directory.exists() and not (directory / MANIFEST).is_file()):
-        raise ValueError(f"{directory} exists and is no checkpoint directory: it is not replaced.")
+    check_replaceable(directory)
     part = directory.with_name(f".{directory.name}.part-{os.getpid()}")
     old = directory.with_name(f".{directory.name}.old-{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)  # a killed process may have had our number: in a container it often has

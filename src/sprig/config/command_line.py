@@ -1,6 +1,8 @@
 """What the shell hands over, made into what Hydra reads: free text is quoted, a resumed run's settings are put back."""
 
 import re
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -14,6 +16,9 @@ FREE_TEXT = ("prompt", "ckpt", "resume", "data.path", "data.name", "model.init_f
 
 # Hydra would take an option named true for a truth value, which a group cannot be; verbs that train nothing have
 # nothing to make smaller and slower, so there it is the traceback alone.
+_WITH_VALUE = {"--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"} | {
+    *("--cfg", "-c", "--info", "-i", "--experimental-rerun")
+}
 _DEBUG = {"train": 'debug="true"'}
 
 
@@ -67,6 +72,20 @@ def _fine_tuning(verb: str, arguments: list[str]) -> list[str]:
     return arguments if verb != "train" or "optim" in keys else ["optim=fine_tune", *arguments]
 
 
+def flags_last(arguments: Sequence[str]) -> list[str]:
+    """The arguments with Hydra's flags behind the settings: it takes settings in one block, wherever that is."""
+    settings, flags = list[str](), list[str]()
+    waiting = iter(arguments)
+    for argument in waiting:
+        if not argument.startswith("-"):
+            settings.append(argument)
+            continue
+        flags.append(argument)
+        if argument in _WITH_VALUE:
+            flags += islice(waiting, 1)
+    return [*settings, *flags]
+
+
 def _not_utf8(argument: str) -> bool:
     try:
         argument.encode()
@@ -112,7 +131,9 @@ def going_on(directory: Path, arguments: list[str]) -> list[str]:
     for override in map(str, overrides):
         if re.match(r"[+~]*(hydra\b|.*_target_)", override):
             raise ValueError(f"{directory}/.hydra/overrides.yaml has {override!r:.80}, which no run of Sprig's writes.")
-    kept = [override for override in map(str, overrides) if override.partition("=")[0] not in given]
+    keys = {override: override.partition("=")[0] for override in map(str, overrides)}
+    # A group that is chosen anew is chosen whole: single settings were of the one before.
+    kept = [it for it, key in keys.items() if key not in given and key.lstrip("+").partition(".")[0] not in given]
     # Hydra writes .hydra before anything is checked; a run that is refused must keep the settings it had.
     return [*kept, f"hydra.run.dir={quote(str(directory))}", "hydra.output_subdir=null", *arguments]
 

@@ -1,5 +1,6 @@
 """`evaluate.py`: a checkpoint measured on its own validation split, or on code that it never saw."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,8 @@ from sprig.training.callbacks.held_out import HeldOutFunctions
 from sprig.training.config import OptimConfig, TrainerConfig
 from sprig.training.module import LanguageModelling
 from sprig.training.precision import resolve_precision
+
+_UNCHECKED = "overlap with the training data could not be checked"
 
 
 def evaluate(settings: EvaluateConfig, directory: Path) -> None:
@@ -78,6 +81,12 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     [figures] = trainer.validate(module, dataloaders=batches, verbose=False)
     trace.final = {name: float(value) for name, value in figures.items()}
     trace.save(directory / "trace.json")
+    if _UNCHECKED in note:
+        why = note.rpartition(f"{_UNCHECKED}: ")[2]
+        print(
+            f"What the model was trained on could not be left out: {why}. It may be in what was measured.",
+            file=sys.stderr,
+        )
     what = f"{len(documents):,} documents, {rows.tokens:,} tokens; {note}"
     open_console().print(terminal.draw_evaluation(str(loaded.directory), what, trace.final))
 
@@ -137,7 +146,7 @@ def _documents(
     documents = collection.documents
     left_out = "".join(f", {count:,} {reason}" for reason, count in collection.funnel.left_out.most_common())
     cleaned = f"left out in cleaning: {left_out[2:] or 'nothing'}; "
-    unchecked = cleaned + "overlap with the training data could not be checked: "
+    unchecked = f"{cleaned}{_UNCHECKED}: "
     if not readable:
         return documents, unchecked + "it comes from a place that was not named here", None
     if data.unit != trained_on.unit:

@@ -16,7 +16,7 @@ def start_of(settings: TrainConfig, directory: Path) -> checkpoint.Checkpoint | 
     """The model that the run in directory starts from, in training mode; None for a fresh one.
 
     ValueError, with file and reason, for one that is not of our kind. A run that goes on has its weights in its own
-    state: where the model it began with is gone, the checkpoint of the run has the same shape and tokenizer.
+    state: where the model it began with is gone or damaged, the run's checkpoint has the same shape and tokenizer.
     """
     place = settings.model.init_from
     if place is None:
@@ -24,8 +24,12 @@ def start_of(settings: TrainConfig, directory: Path) -> checkpoint.Checkpoint | 
     if settings.resume is None:
         _check_pace()
     own = directory / "checkpoints" / "last"
-    gone = settings.resume is not None and own.is_dir() and not Path(place).expanduser().is_dir()
-    start = checkpoint.load_from_elsewhere(str(own) if gone else place)
+    try:
+        start = checkpoint.load_from_elsewhere(place)
+    except ValueError:
+        if settings.resume is None or not own.is_dir():
+            raise
+        start = checkpoint.load_from_elsewhere(str(own))
     start.transformer.train()
     return start
 

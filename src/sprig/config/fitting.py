@@ -40,7 +40,7 @@ def fit(job: Job) -> None:
         data.val,
         settings.data.batch_size,
         seed=None if by_heart else settings.seed,
-        trim=settings.data.layout == "padded" and not job.compile,
+        trim=_trims(job),
         document_mask=settings.data.document_mask,
         rank=job.processes.rank,
         processes=job.processes.count,
@@ -98,6 +98,11 @@ def fit(job: Job) -> None:
         job.report(stages.validation_stage(data, job.model, last.metrics, validating))
 
 
+def _trims(job: Job) -> bool:
+    """Whether rows of like length are batched together and cut to the longest of them, which decides the batches."""
+    return job.settings.data.layout == "padded" and not job.compile
+
+
 def module_of(job: Job, transformer: Transformer) -> LanguageModelling:
     """What trains transformer as the job's settings say."""
     transformer.model.activation_checkpointing = job.settings.trainer.activation_checkpointing
@@ -115,6 +120,8 @@ def _callbacks(job: Job, machine: Machine) -> list[L.Callback]:
     chosen, data = job.settings.callbacks, job.data
     identity: dict[str, Any] = data.identity | {
         "data.batch_size": job.settings.data.batch_size,
+        "data.document_mask": job.settings.data.document_mask,
+        **({} if data.config.layout == "packed" else {"trainer.compile": not _trims(job)}),
         "seed": job.settings.seed,
         "model": asdict(job.settings.model.shape),
         "optim": asdict(job.settings.optim),

@@ -42,7 +42,7 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
                 check_output(Path(argument.removeprefix("hydra.run.dir=").strip("'\"")))
     script, *arguments = command_line.prepare(verb, argv)
     # The run's directory has a time in its name: rank 0 makes it and tells the others.
-    return [script, *(_NO_DIRECTORY if rank() else []), *arguments]
+    return [script, *command_line.flags_last([*(_NO_DIRECTORY if rank() else []), *arguments])]
 
 
 def with_processes(config: TrainerConfig) -> TrainerConfig:

@@ -12,7 +12,7 @@ import lightning as L
 import yaml
 from hydra.core.hydra_config import HydraConfig
 
-from sprig.checkpoint.files import tidy
+from sprig.checkpoint.files import check_replaceable, tidy
 from sprig.checkpoint.states import newest_state
 from sprig.config import command_line
 from sprig.config.run_directory import Interrupted
@@ -49,13 +49,14 @@ def ends_explained(trainer: L.Trainer, directory: Path, stopped: Callable[[], No
 
 
 def state_to_go_on_from(checkpoints: Checkpoints) -> Path:
-    """The newest state that is whole and fits the run; names those that are not. ValueError if there is none.
-
-    Removes what killed saves have left.
+    """The newest state that is whole and fits the run; names those that are not. ValueError if there is none, and where
+    the run could not save what it would come to. Removes what killed saves have left.
     """
     state, damages = newest_state(checkpoints.directory / "states")
     checkpoints.check_resumable(state)
     tidy(checkpoints.directory)
+    for name in ("best", "last"):
+        check_replaceable(checkpoints.directory / name)
     for damage in damages:
         print(visible(f"{damage} The run goes on from {state.parent.name}, the state before."), file=sys.stderr)
     return state
@@ -80,7 +81,10 @@ def tell_changes(settings: TrainConfig, directory: Path) -> None:
         f"{group}.{key} was {before[group][key]} and is {value}"
         for group, was in before.items()
         for key, value in asdict(getattr(settings, group)).items()
-        if not given & {group, f"{group}.{key}"} and was.get(key, value) != value and "${" not in str(was[key])
+        if key not in ("devices", "num_nodes")  # "all of them" is kept as their number
+        and not given & {group, f"{group}.{key}"}
+        and was.get(key, value) != value
+        and "${" not in str(was[key])
     ]
     if changed:
         print(

@@ -153,6 +153,8 @@ def _finish(job: Job) -> None:
 
 def _next_commands(job: Job) -> list[str]:
     output_dir = job.settings.output_dir
-    which = "ckpt=last" if output_dir == "outputs" else f"ckpt=last output_dir={shlex.quote(output_dir)}"
+    which = f"ckpt={'last' if job.checkpoints.best is None else 'best'}"  # the one that the figures above are of
+    if output_dir != "outputs":
+        which += f" output_dir={shlex.quote(output_dir)}"
     prompt = shlex.quote(job.trace.generation[-1].prompt)
     return [f"python src/sample.py {which} prompt={prompt}", f"python src/evaluate.py {which}"]

@@ -106,8 +106,8 @@ def _belongs(row: Mapping[str, str], last_step: int) -> bool:
 def _read(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     """Columns and whole rows of a file; none of one that is not there or no table of figures."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = path.read_text(encoding="utf-8", errors="replace")  # one bad byte costs one figure
+    except OSError:
         return [], []
     reader = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())  # a kill may have cut the last line short
     rows = [row for row in reader if None not in row.values() and None not in row and row.get("step", "").isdecimal()]

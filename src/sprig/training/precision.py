@@ -16,10 +16,11 @@ def fast_bfloat16(device: str) -> bool:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """Lightning's name for the precision: "auto" becomes bf16-mixed where that is fast, 32-true elsewhere.
+    """Lightning's full name for the precision: "auto" becomes bf16-mixed where that is fast, 32-true elsewhere.
 
     ValueError for float16 on a processor, of which Lightning makes bfloat16 without a word.
     """
+    precision = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}.get(precision, precision)
     if device == "cpu" and precision == "16-mixed":
         raise ValueError("trainer.precision=16-mixed needs a GPU: on a processor, set bf16-mixed, or auto.")
     if precision != "auto":

@@ -24,23 +24,26 @@ class Tracing(L.Callback):
         self.validation_seconds = 0.0
         """Spent in all validations so far."""
         self._start: float | None = None
+        self._known: int | None = None  # epochs in the trace as of the state
         self._validation_start = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock, where an earlier part of the run left it."""
         self._run_clock()
-        # A run that was killed between the two has traced an epoch that its checkpoint does not know.
-        self.trace.epochs[:] = [epoch for epoch in self.trace.epochs if epoch.step <= trainer.global_step]
+        # A run that was killed after it has traced epochs that its state does not know: they come again.
+        known = [epoch for epoch in self.trace.epochs if epoch.step <= trainer.global_step]
+        self.trace.epochs[:] = known[: self._known]
 
     def state_dict(self) -> dict[str, Any]:
         """The clocks; before training there is nothing to keep."""
         self._run_clock()
         times = {"seconds": self.seconds, "validation_seconds": self.validation_seconds}
-        return times | {"run_seconds": self._run_seconds()}
+        return times | {"run_seconds": self._run_seconds(), "epochs": len(self.trace.epochs)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Set them where they stood."""
         self.seconds, self.validation_seconds = state_dict["seconds"], state_dict["validation_seconds"]
+        self._known = state_dict.get("epochs")
         # A part that was killed has left its time nowhere else.
         self.trace.run.seconds = max(self.trace.run.seconds or 0.0, state_dict.get("run_seconds", 0.0))
 

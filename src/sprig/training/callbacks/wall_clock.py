@@ -5,6 +5,7 @@ from datetime import timedelta
 import lightning as L
 from lightning.pytorch.callbacks import Timer
 
+from sprig.training.accumulation import window_closed
 from sprig.training.processes import Processes
 
 
@@ -20,5 +21,6 @@ class WallClock(Timer):
         remaining = self.time_remaining()
         assert remaining is not None
         over = remaining <= 0
-        if self._processes.largest("time is over", int(over)):
+        # Not amid a step: the gradients of its batches so far would be lost.
+        if self._processes.largest("time is over", int(over)) and window_closed(trainer):
             trainer.should_stop = True
