@@ -101,8 +101,9 @@ def test_why_a_job_failed_in_its_process_stands_in_the_table(tmp_path):
     (tmp_path / "code").mkdir()
     done = sprig("train", "-m", "data=folder", "data.path=code", "model=tiny,small", "logger=csv", cwd=tmp_path)
     assert done.returncode == 1
-    for job in (0, 1):
+    for job, model in enumerate(("tiny", "small")):
         assert f"job {job} failed: data.path=code: there is no file in it" in done.stdout
+        assert done.stdout.count(f"\nJob {job}: data=folder data.path=code model={model} logger=csv\n") == 1
     assert done.stderr.count("there is no file in it") == 2
     assert not list(tmp_path.glob("outputs/folder/*/[01]"))
 

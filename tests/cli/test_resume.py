@@ -54,9 +54,11 @@ def test_other_settings_of_the_data_are_refused(place):
 def test_the_same_data_goes_on(place):
     done = sprig("train", "resume=last", "trainer.max_epochs=2", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "epoch 2/2" in done.stdout
+    assert "epoch 2/2" in done.stdout and "This run was finished" not in done.stdout
+    assert f"Going on with {(place / 'outputs' / 'latest').resolve()}, after step" in " ".join(done.stdout.split())
     done = sprig("train", "resume=last", cwd=place)  # the settings it went on with are those it keeps
     assert done.returncode == 0 and "best        epoch 2" in done.stdout
+    assert "This run was finished: to train more, raise trainer.max_epochs" in done.stdout
 
 
 @pytest.mark.parametrize("key", ["hydra.run.dir", "+hydra.callbacks.x", "++hydra.job.env_set.A", "hydra/launcher"])

@@ -61,6 +61,17 @@ def test_only_rank_0_makes_a_directory_for_the_run(start):
     assert prepare("train", argv) == ["train.py", "hydra.run.dir=.", "hydra.output_subdir=null", "model=tiny"]
 
 
+def test_a_sweep_of_one_run_is_refused():
+    with pytest.raises(ValueError, match=r"^sweep=optuna is for several runs, and without -m there is one: add -m\.$"):
+        prepare("train", ["train.py", "sweep=optuna", "seed=1"])
+    assert prepare("train", ["train.py", "seed=1", "-m", "sweep=optuna"]) == [
+        "train.py",
+        "seed=1",
+        "sweep=optuna",
+        "-m",
+    ]
+
+
 def test_a_multirun_is_not_started_by_torchrun(start):
     start(TORCHRUN)
     with pytest.raises(ValueError, match="leave out torchrun or srun"):

@@ -60,6 +60,7 @@ def fit(job: Job) -> None:
         state = job.processes.share(state)
         assert state is not None
         last_step = states.step_of(state)
+        job.console.print(f"Going on with {job.directory}, after step {last_step:,}")
         job.accepted = True
     loggers = []
     if not job.processes.rank:
@@ -82,6 +83,8 @@ def fit(job: Job) -> None:
         )
         if not trainer.global_step:
             raise ValueError("Not one step was trained: see trainer.max_time and trainer.max_steps.")
+        if trainer.global_step == last_step:
+            job.console.print("This run was finished: to train more, raise trainer.max_epochs, max_steps or max_time")
         if not job.trace.epochs or job.trace.epochs[-1].step < trainer.global_step:
             trainer.validate(job.module, datamodule=rows, verbose=False)  # a run never ends unmeasured and unsaved
     job.model = job.module.whole_transformer()

@@ -32,7 +32,11 @@ def prepare(verb: str, argv: list[str]) -> list[str]:
     """The command line for Hydra, as `command_line.prepare` makes it; ValueError for one that cannot be run."""
     if launched():
         return argv  # it was prepared
-    if started() > 1 and {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(argv):
+    several = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(argv))
+    sweep = next((it for it in argv if it.startswith("sweep=") and it not in ("sweep=", "sweep=null")), None)
+    if sweep is not None and not several:
+        raise ValueError(f"{sweep:.80} is for several runs, and without -m there is one: add -m.")
+    if started() > 1 and several:
         raise ValueError(
             "A multirun starts the processes of each job itself: leave out torchrun or srun, and set trainer.devices."
         )

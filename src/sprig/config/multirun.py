@@ -9,7 +9,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from sprig.config import command_line
+from sprig.config.ranks import launched
 from sprig.config.run_directory import Interrupted
+from sprig.trace.console import open_console, visible
 from sprig.trace.jobs import JobResult
 
 
@@ -46,6 +48,8 @@ def job(directory: Path) -> Iterator[None]:
     result = JobResult(HydraConfig.get().job.num, overrides, "failed", {}, str(directory))
     _sweep.jobs.append(result)
     _sweep.command = command_line.command()
+    if not launched():  # its own process says the rest
+        open_console(lasting=True).print(visible(f"\nJob {result.number}: {' '.join(overrides)}"))
     try:
         yield
         result.status = "done"
@@ -79,7 +83,6 @@ def newest() -> JobResult:
 def draw() -> None:
     """Print the table of the jobs, best first; outside a multirun, nothing happens."""
     if _sweep.jobs:
-        from sprig.trace.console import open_console
         from sprig.trace.jobs import draw_jobs
 
         open_console(lasting=True).print(draw_jobs(_sweep.jobs, _sweep.monitor, _sweep.mode, _sweep.command))
