@@ -110,3 +110,14 @@ def test_a_full_disk_costs_neither_the_run_nor_the_states_before_and_what_a_save
     assert [line.split(" in ")[0] for line in said] == [f"Step {step} could not be saved" for step in (4, 5, 6)]
     assert all("File too large. What was saved before is whole; a save takes" in line for line in said)
     assert all(line.endswith("MB there. Training goes on.") for line in said)
+
+
+def test_a_run_goes_on_as_what_it_was_and_what_its_state_does_not_name_is_not_asked_for(tmp_path: Path) -> None:
+    def keeping(identity: dict[str, Any]) -> Checkpoints:
+        return Checkpoints(tmp_path, lambda *_: None, state_path, "val/loss", "min", identity)
+
+    earlier = keeping({"seed": 1})
+    torch.save({"callbacks": {earlier.state_key: earlier.state_dict()}}, tmp_path / "state.ckpt")
+    keeping({"seed": 1, "data.document_mask": False}).check_resumable(tmp_path / "state.ckpt")
+    with pytest.raises(ValueError, match=r"\(changed: seed\)"):
+        keeping({"seed": 2, "data.document_mask": False}).check_resumable(tmp_path / "state.ckpt")

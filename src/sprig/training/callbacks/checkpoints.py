@@ -84,7 +84,8 @@ class Checkpoints(L.Callback):
                 f"{path} is damaged, or no state of a run of Sprig's ({type(error).__name__}).\n"
                 f"What it had learnt may still be in {self.directory / 'best'} and {self.directory / 'last'}."
             ) from error
-        changed = [name for name, value in self.identity.items() if identity.get(name) != value]
+        # What a state of before does not name was not asked for then.
+        changed = [name for name, value in self.identity.items() if identity.get(name, value) != value]
         if changed:
             raise ValueError(
                 f"This is not what the run was trained on and with (changed: {', '.join(changed)}), so it cannot go "
