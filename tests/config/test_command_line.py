@@ -101,14 +101,19 @@ def test_flags_of_hydra_stand_behind_the_settings_with_their_values():
     ]
 
 
-def test_of_a_group_that_is_chosen_anew_no_single_setting_is_kept(tmp_path):
+def test_what_an_option_that_is_chosen_anew_sets_is_not_kept(tmp_path):
     (tmp_path / ".hydra").mkdir()
-    (tmp_path / ".hydra" / "overrides.yaml").write_text(
-        "- trainer=ddp\n- trainer.devices=2\n- data.seed=3\n- ++data.filters.min_lines=2\n- optim=adamw\n"
-    )
-    kept = going_on(tmp_path, ["trainer=cpu", "data=stdlib", "optim.lr=1"])
-    own = [it for it in kept if not it.startswith("hydra.")]
-    assert own == ["optim=adamw", "trainer=cpu", "data=stdlib", "optim.lr=1"]
+    kept = [
+        "trainer=fsdp",
+        "trainer.devices=2",
+        "trainer.precision=64-true",
+        "data.seed=3",
+        "++data.filters.min_lines=2",
+    ]
+    (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {it}\n" for it in [*kept, "optim=adamw"]))
+    found = going_on(tmp_path, ["trainer=ddp", "data=stdlib", "optim.lr=1"])
+    own = [it for it in found if not it.startswith("hydra.")]
+    assert own == ["trainer.precision=64-true", "optim=adamw", "trainer=ddp", "data=stdlib", "optim.lr=1"]
 
 
 @example(path=r"\${a}")

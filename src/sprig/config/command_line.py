@@ -132,10 +132,26 @@ def going_on(directory: Path, arguments: list[str]) -> list[str]:
         if re.match(r"[+~]*(hydra\b|.*_target_)", override):
             raise ValueError(f"{directory}/.hydra/overrides.yaml has {override!r:.80}, which no run of Sprig's writes.")
     keys = {override: override.partition("=")[0] for override in map(str, overrides)}
-    # A group that is chosen anew is chosen whole: single settings were of the one before.
-    kept = [it for it, key in keys.items() if key not in given and key.lstrip("+").partition(".")[0] not in given]
+    anew = _of_options(arguments)
+    kept = [it for it, key in keys.items() if key not in given and not key.lstrip("+").startswith(anew)]
     # Hydra writes .hydra before anything is checked; a run that is refused must keep the settings it had.
     return [*kept, f"hydra.run.dir={quote(str(directory))}", "hydra.output_subdir=null", *arguments]
+
+
+def _of_options(arguments: list[str]) -> tuple[str, ...]:
+    """How settings start that belong to options chosen in arguments, or to those that were chosen instead of them.
+
+    Of a source of data all do: another has others. Of another group, those that the option's own file sets.
+    """
+    found = []
+    for argument in arguments:
+        group, _, option = argument.partition("=")
+        file = CONF / group / f"{option}.yaml"
+        if group == "data":
+            found.append("data.")
+        elif file.is_file():
+            found += [f"{group}.{key}" for key in yaml.safe_load(file.read_text(encoding="utf-8")) if key != "defaults"]
+    return tuple(found)
 
 
 def as_typed(override: str) -> str:
