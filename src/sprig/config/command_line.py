@@ -148,8 +148,8 @@ def _of_options(arguments: list[str]) -> tuple[str, ...]:
         group, _, option = argument.partition("=")
         file = CONF / group / f"{option}.yaml"
         if group == "data":
-            found.append("data.")
-        elif file.is_file():
+            found += ["data.", "data/"]
+        elif re.fullmatch(r"\w{1,80}", option) and file.is_file():  # other values may be too long for a file's name
             found += [f"{group}.{key}" for key in yaml.safe_load(file.read_text(encoding="utf-8")) if key != "defaults"]
     return tuple(found)
 

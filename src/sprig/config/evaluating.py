@@ -29,8 +29,6 @@ from sprig.training.config import OptimConfig, TrainerConfig
 from sprig.training.module import LanguageModelling
 from sprig.training.precision import resolve_precision
 
-_UNCHECKED = "overlap with the training data could not be checked"
-
 
 def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     """Measure the checkpoint, print the figures, and write them to trace.json as `final`.
@@ -81,12 +79,6 @@ def evaluate(settings: EvaluateConfig, directory: Path) -> None:
     [figures] = trainer.validate(module, dataloaders=batches, verbose=False)
     trace.final = {name: float(value) for name, value in figures.items()}
     trace.save(directory / "trace.json")
-    if _UNCHECKED in note:
-        why = note.rpartition(f"{_UNCHECKED}: ")[2]
-        print(
-            f"What the model was trained on could not be left out: {why}. It may be in what was measured.",
-            file=sys.stderr,
-        )
     what = f"{len(documents):,} documents, {rows.tokens:,} tokens; {note}"
     open_console().print(terminal.draw_evaluation(str(loaded.directory), what, trace.final))
 
@@ -146,17 +138,24 @@ def _documents(
     documents = collection.documents
     left_out = "".join(f", {count:,} {reason}" for reason, count in collection.funnel.left_out.most_common())
     cleaned = f"left out in cleaning: {left_out[2:] or 'nothing'}; "
-    unchecked = f"{cleaned}{_UNCHECKED}: "
+
+    def unchecked(why: str) -> tuple[Sequence[Document], str, None]:
+        print(
+            f"What the model was trained on could not be left out: {why}. It may be in what is measured.",
+            file=sys.stderr,
+        )
+        return documents, f"{cleaned}overlap with the training data could not be checked: {why}", None
+
     if not readable:
-        return documents, unchecked + "it comes from a place that was not named here", None
+        return unchecked("it comes from a place that was not named here")
     if data.unit != trained_on.unit:
-        return documents, unchecked + f"the model was trained on data.unit={trained_on.unit}", None
+        return unchecked(f"the model was trained on data.unit={trained_on.unit}")
     try:
         train = own_split(loaded, trained_on, cache_dir).train_documents
     except ValueError:
         train = None
     if train is None:
-        return documents, unchecked + "it is not at hand as it was", None
+        return unchecked("it is not at hand as it was")
     known = {text_key(document.text) for document in train}
     unseen = [document for document in documents if text_key(document.text) not in known]
     if not unseen:

@@ -53,9 +53,9 @@ def draw_stage(stage: Stage, place: int, total: int = 6) -> RenderableType:
 def draw_funnel(funnel: Funnel) -> RenderableType:
     """What became of a source's files, line by line, and how long the documents are that are left."""
     table = bare_table()
-    for title, justify in (("", "left"), ("documents", "right"), ("bytes", "right"), ("", "left")):
+    for title in ("", "documents", "bytes", ""):
         # A column that may not wrap is the first to keep its width: no path takes the room that numbers need.
-        table.add_column(title, justify=justify, no_wrap=bool(title))  # type: ignore[arg-type]
+        table.add_column(title, justify="right" if title else "left", no_wrap=bool(title))
 
     def left_out(counts: Mapping[str, int], label: str, sign: str = "-") -> None:
         for reason, count in _first(counts):

@@ -2,7 +2,6 @@
 
 import math
 import sys
-import tempfile
 from collections.abc import Callable
 
 import lightning as L
@@ -32,7 +31,7 @@ class HeldOutFunctions(L.Callback):
             except OSError as error:  # a full disk does not cost a run
                 figures = dict.fromkeys(self._names, math.nan)
                 print(
-                    f"The held-out functions could not be run in {tempfile.gettempdir()}: {error.strerror}. "
+                    f"The held-out functions could not be run in the temporary folder ({error.strerror or error}). "
                     "This validation goes on without their figures.",
                     file=sys.stderr,
                 )
