@@ -23,6 +23,7 @@ from sprig.config.run_directory import claimed
         ("train", ["data=folder"], "data=folder needs the folder to read: data.path=~/code"),
         ("train", ["data=folder", "data.path=nowhere"], "nowhere"),
         ("train", ["data.count=[1"], "data.count=[1"),
+        ("train", ["data=git", "data.paths=/x"], "data.paths=/x: this setting takes a list: 'data.paths=[/x]'."),
         ("train", ["data.count=99999999"], "data.count=99999999"),
         ("train", ["data.vocab_size=100"], "data.vocab_size=100 is too small"),
         ("train", ["trainer.precision=half"], "trainer.precision=half: Precision 'half' is invalid"),

@@ -230,7 +230,7 @@ def test_stages_follow_one_held_out_sample(default):
     ("texts", "changes", "message"),
     [
         ({"a.txt": "x"}, {}, "No document is left of the source. Left out: 1 other file type"),
-        ({"a.py": "x = 1\n" * 3}, {}, "One document is left of the source"),
+        ({"a.py": "x = 1\n" * 3}, {}, "One document is left of the source, and it takes two. Left out: nothing"),
         (
             {"a.py": "x = 1\n" * 3, "b.py": "x = 1\n" * 3, "c.py": ""},
             {},

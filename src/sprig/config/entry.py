@@ -138,7 +138,10 @@ def _config_message(error: Exception, verb: str) -> str:
         return f"Error: {group.group(1)}={group.group(2)} is no option; {hint}There are: {', '.join(options)}."
     merging = re.search(r"Error merging override (.+)", text)
     if merging and error.__cause__:
-        return f"Error: {merging.group(1)}: {str(error.__cause__).splitlines()[0]}."
+        why = str(error.__cause__).splitlines()[0].rstrip(".")
+        if "is not a ListConfig" in why:
+            why = f"this setting takes a list: '{merging.group(1).replace('=', '=[', 1)}]'"
+        return f"Error: {merging.group(1)}: {why}."
     if isinstance(error, OverrideParseException):
         return f"Error: {error.override} cannot be read as key=value: {str(error).splitlines()[0]}."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -156,6 +156,5 @@ def _too_few(documents: Documents, skips: Skips, without_secrets: bool) -> str:
         for reason, count in skips.counts.most_common()
         if count
     )
-    return (
-        f"{'One document is' if documents else 'No document is'} left of the source. Left out: {reasons or 'nothing'}."
-    )
+    left = "One document is left of the source, and it takes two" if documents else "No document is left of the source"
+    return f"{left}. Left out: {reasons or 'nothing'}."
